@@ -1,0 +1,313 @@
+"""``AsyncDatabase``: a database on an asyncio loop, its store half on a thread of its own.
+
+Documents are edited on the loop and never wait.  What was typed is made durable after a short pause, at
+the latest ``MAX_PAUSE`` after the first operation.  Runs on plain asyncio and on qasync alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from liblim.admission import Receipt
+from liblim.change import Change, Range
+from liblim.database import Database, Entry
+from liblim.document import Document, Effect
+from liblim.errors import StoreError
+from liblim.peers import PeerRecord, pack_peer, unpack_peer
+
+RETRY = 1.0
+"""Seconds until a commit that failed is tried again."""
+
+
+class Pause(NamedTuple):
+    """How long operations gather in the open change, in seconds: after the last, and at most."""
+
+    after: float
+    at_most: float
+
+
+class _Typing(NamedTuple):
+    """When the open change opened, when it last grew, and to how many operations."""
+
+    since: float
+    last: float
+    edits: int
+
+
+LONG_PAUSE = Pause(0.5, 0.9)
+"""Nobody is watching.  Nothing typed stays undurable for more than 1 s, so the commit has 0.1 s."""
+SHORT_PAUSE = Pause(0.2, 0.4)
+"""Another device is connected directly."""
+
+D = TypeVar("D", bound=Document)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class AsyncDatabase:
+    """The asyncio shell of a ``Database``; open one with ``await AsyncDatabase.open(...)``."""
+
+    def __init__(self, core: Database, thread: ThreadPoolExecutor) -> None:
+        """Take over a core whose store half runs on ``thread``, of one worker."""
+        self.core = core
+        self.problem = ""
+        """Why what is written cannot be made durable right now, as a sentence; empty if it can."""
+        self.on_saved: Callable[[], None] = lambda: None
+        """Called when something became durable, or could not."""
+        self._thread = thread
+        self._order = asyncio.Lock()
+        self._pause = LONG_PAUSE
+        self._timer: asyncio.TimerHandle | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._closed = False
+        core.writer.on_begin = self._opened
+
+    @classmethod
+    async def open(
+        cls, path: str | Path, types: Iterable[type[Document]], **options: Any
+    ) -> AsyncDatabase:
+        """Open or create a database; arguments and errors as for ``Database``."""
+        # The store's thread must not keep the loop's thread waiting for Python's own lock.
+        sys.setswitchinterval(0.0005)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="liblim-store")
+        loop = asyncio.get_running_loop()
+        try:
+            core = await loop.run_in_executor(thread, lambda: Database(path, types, **options))
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        return cls(core, thread)
+
+    async def close(self) -> None:
+        """Commit what is open and close the file.
+
+        Raises StoreError where the last commit fails; the file is closed all the same.
+        """
+        if self._closed:
+            return
+        self._stop_timer()
+        try:
+            if self._committing is not None:
+                await self._committing
+            await self._commit()
+        finally:
+            self._closed = True
+            await self._on_thread(self.core.store.close)
+            self._thread.shutdown()
+
+    async def _on_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
+
+    # Facts, in memory
+
+    @property
+    def library(self) -> str:
+        """The library's id."""
+        return self.core.library
+
+    @property
+    def device(self) -> str:
+        """This device's id."""
+        return self.core.device
+
+    @property
+    def log_id(self) -> str:
+        """The log's id."""
+        return self.core.log_id
+
+    @property
+    def heads(self) -> dict[str, Any]:
+        """The committed heads."""
+        return self.core.heads
+
+    @property
+    def count(self) -> int:
+        """How many changes are committed."""
+        return self.core.count
+
+    @property
+    def digest(self) -> str:
+        """The digest of the committed heads."""
+        return self.core.digest
+
+    @property
+    def position(self) -> int:
+        """The position of the last committed change."""
+        return self.core.position
+
+    # Documents
+
+    def create(self, document_type: type[D]) -> D:
+        """A new, empty document; it becomes durable with its first operation."""
+        return self.core.create(document_type)
+
+    async def get(self, oid: str) -> Document:
+        """The document ``oid``, loaded if it is not in use yet.
+
+        Raises LimError where there is none, or of an unknown kind.
+        """
+        found = self.core.share(oid)
+        while found is None:
+            found = self.core.register(await self._on_thread(self.core.load, oid))
+        return found
+
+    def watch(self, oid: str, watcher: Callable[[list[Effect]], None]) -> Callable[[], None]:
+        """Call ``watcher`` with what received changes did to a document in use."""
+        return self.core.watch(oid, watcher)
+
+    async def release(self, document: Document) -> None:
+        """Say that a document got or created is no longer used here; saves its state."""
+        try:
+            await self.commit()
+        finally:
+            state = self.core.let_go(document)
+            if state is not None:
+                await self._on_thread(self.core.store.save_state, document.oid, *state)
+
+    async def entries(self) -> list[Entry]:
+        """All documents as lists show them, brought up to date."""
+        await self._on_thread(self.core.derive)
+        return await self._on_thread(self.core.entries)
+
+    # Writing
+
+    def set_pause(self, pause: Pause) -> None:
+        """Choose how long operations gather."""
+        self._pause = pause
+
+    def _opened(self) -> None:
+        if self._timer is None and self._committing is None and not self._closed:
+            now = asyncio.get_running_loop().time()
+            self._watch_typing(_Typing(since=now, last=now, edits=0))
+
+    def _watch_typing(self, typing: _Typing) -> None:
+        """Commit once nothing was typed for a pause, or typing has gone on for long enough.
+
+        Looks in four times a pause, so that a keystroke costs nothing here.
+        """
+        loop = asyncio.get_running_loop()
+        now, edits, pause = loop.time(), self.core.writer.edits, self._pause
+        if edits != typing.edits:
+            typing = typing._replace(last=now, edits=edits)
+        tick = pause.after / 4
+        due = min(typing.last + pause.after - tick, typing.since + pause.at_most)
+        if typing.edits and now >= due:
+            self._timer = None
+            self._start_commit()
+        else:
+            self._timer = loop.call_later(tick, lambda: self._watch_typing(typing))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start_commit(self) -> None:
+        if self._committing is None and not self._closed:
+            self._committing = asyncio.ensure_future(self._try_commit())
+
+    async def _try_commit(self) -> None:
+        delay: float | None = None
+        try:
+            await self._commit()
+        except StoreError:
+            delay = RETRY
+        finally:
+            self._committing = None
+        if not self._closed and not self.core.idle:
+            if delay is None:
+                self._opened()
+            elif self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(delay, self._retry)
+
+    def _retry(self) -> None:
+        self._timer = None
+        self._start_commit()
+
+    async def commit(self) -> None:
+        """Make everything written here durable now.
+
+        Raises StoreError; then it is kept in memory and tried again by itself.
+        """
+        self._stop_timer()
+        try:
+            await self._commit()
+        except StoreError:
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(RETRY, self._retry)
+            raise
+
+    async def _commit(self) -> None:
+        async with self._order:
+            changes = self.core.close_change()
+            try:
+                if changes:
+                    await self._finish(await self._on_thread(self.core.admit, changes))
+                self.problem = ""
+            except StoreError as error:
+                self.problem = str(error)
+                raise
+            finally:
+                self.on_saved()
+
+    async def receive(self, changes: Sequence[Change]) -> Receipt:
+        """Admit changes from elsewhere; they are committed when this returns.
+
+        Raises StoreError; then none was admitted.
+        """
+        async with self._order:
+            receipt = await self._on_thread(self.core.admit, changes)
+            await self._finish(receipt)
+        return receipt
+
+    async def _finish(self, receipt: Receipt) -> None:
+        summaries = self.core.settle(receipt)
+        if summaries:
+            self.core.on_entries(await self._on_thread(self.core.derive, summaries))
+
+    def subscribe(self, listener: Callable[[list[Change]], None]) -> Callable[[], None]:
+        """Call ``listener`` with every batch that entered the log, once committed."""
+        return self.core.subscribe(listener)
+
+    async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
+        """Changes of the log in order of arrival; see ``Store.read``."""
+        return await self._on_thread(self.core.read, ranges, changes, octets)
+
+    async def adopt(self, library: str) -> None:
+        """Become a device of another library.
+
+        Raises LimError where this database already holds changes.
+        """
+        async with self._order:
+            await self._on_thread(self.core.adopt, library)
+
+    # Peers and facts
+
+    async def load_peers(self) -> list[PeerRecord]:
+        """What this device knows of the devices that it is paired with."""
+        return [unpack_peer(data) for data in await self._on_thread(self.core.store.peers)]
+
+    async def save_peer(self, peer: PeerRecord) -> None:
+        """Keep what is known of a peer."""
+        await self._on_thread(self.core.store.save_peer, peer.device, pack_peer(peer))
+
+    async def forget_peer(self, device: str) -> None:
+        """Drop what is known of a peer."""
+        await self._on_thread(self.core.store.forget_peer, device)
+
+    async def fact(self, name: str) -> str | None:
+        """A single value kept under ``name``."""
+        return await self._on_thread(self.core.store.fact, name)
+
+    async def set_fact(self, name: str, value: str) -> None:
+        """Keep a single value under ``name``."""
+        await self._on_thread(self.core.store.set_fact, name, value)
+
+
+__all__ = ["LONG_PAUSE", "SHORT_PAUSE", "AsyncDatabase", "Pause"]

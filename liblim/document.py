@@ -1,0 +1,163 @@
+"""Document types: declared like models, every field a CRDT.
+
+::
+
+    class Note(Document):
+        kind = "note"
+        body = Text()
+        pinned = Flag()
+
+A field in the class body is a prototype; each document gets its own, bound to its author.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from liblim.crdt.author import Author
+from liblim.crdt.field import Field
+from liblim.crdt.ops import width
+from liblim.errors import DefinitionError, OperationError
+
+STATE_VERSION = 0
+
+
+class Effect(NamedTuple):
+    """What an operation from elsewhere did to a field; for a text, a list of splices."""
+
+    field: str
+    result: Any
+
+
+class Document:
+    """One synced object: an ``oid`` (32 hex digits), a kind, and its fields.
+
+    Documents come from ``Database.create`` and ``Database.get``.  Change them through their fields.
+    """
+
+    kind: ClassVar[str] = ""
+    fields: ClassVar[Mapping[str, Field]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Collect the fields; raises DefinitionError where the type is declared wrongly."""
+        super().__init_subclass__(**options)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        for name in own:
+            if name.startswith("_") or hasattr(Document, name):
+                raise DefinitionError(f"{cls.__name__}.{name}: a field cannot have this name")
+        kind: object = cls.kind
+        if not isinstance(kind, str) or not 1 <= len(kind) <= 64:
+            raise DefinitionError(f"{cls.__name__}.kind has to be a name of 1 to 64 characters")
+        cls.fields = {**cls.fields, **own}
+
+    def __init__(self, oid: str, author: Author) -> None:
+        """Make an empty document whose operations ``author`` gathers."""
+        self.oid = oid
+        self.author = author
+        self.newer = False
+        """Whether a newer version of the program wrote something that this one passes over."""
+        for name, prototype in self.fields.items():
+            setattr(self, name, prototype.bind(name, author))
+
+    def __repr__(self) -> str:
+        """Name kind and oid; never contents."""
+        return f"<{type(self).__name__} {self.oid}>"
+
+    def summary(self) -> dict[str, Any]:
+        """What lists show of the document without loading it; JSON-able.  Override it."""
+        return {}
+
+    def apply(self, clock: int, replica: str, ops: Sequence[Sequence[Any]]) -> list[Effect]:
+        """Integrate the operations of one change, written by ``replica`` from ``clock`` on.
+
+        An operation that this version does not know, or that names what is not there, is passed
+        over and marks the document as ``newer``; the others count.
+        """
+        effects = []
+        for op in ops:
+            try:
+                name, *rest = op
+                taken = width(rest)
+            except (OperationError, ValueError):
+                self.newer = True
+                break  # without its width, the counters of what follows are not known either
+            field = self._field(name)
+            if field is None:
+                self.newer = True
+            else:
+                try:
+                    effects.append(Effect(name, field.apply_op(clock, replica, rest)))
+                except OperationError:
+                    self.newer = True
+            clock += taken
+        return effects
+
+    def _field(self, name: object) -> Field | None:
+        if not isinstance(name, str) or name not in self.fields:
+            return None
+        field = getattr(self, name)
+        assert isinstance(field, Field)
+        return field
+
+    def encode(self) -> bytes:
+        """The state of all fields, to be loaded without replaying the log."""
+        parts = {name: self._state(name) for name in self.fields}
+        index = msgspec.json.encode(
+            {
+                "version": STATE_VERSION,
+                "newer": self.newer,
+                "fields": [[name, len(part)] for name, part in parts.items()],
+            }
+        )
+        return struct.pack(">I", len(index)) + index + b"".join(parts.values())
+
+    def _state(self, name: str) -> bytes:
+        field = self._field(name)
+        assert field is not None
+        return field.encode()
+
+    def load(self, state: bytes) -> None:
+        """Load what ``encode`` wrote into this empty document.
+
+        Raises OperationError where the state is damaged or of another version, or has other fields.
+        """
+        try:
+            (size,) = struct.unpack_from(">I", state)
+            index = msgspec.json.decode(state[4 : 4 + size], type=_StateIndex)
+        except (struct.error, msgspec.DecodeError) as error:
+            raise OperationError(f"a document's state cannot be read: {error}") from None
+        if index.version != STATE_VERSION or {name for name, _ in index.fields} != set(self.fields):
+            raise OperationError("a document's state is of another version")
+        start = 4 + size
+        for name, length in index.fields:
+            field = self._field(name)
+            assert field is not None
+            field.load(state[start : start + length])
+            start += length
+        self.newer = index.newer
+
+
+class _StateIndex(msgspec.Struct):
+    version: int
+    newer: bool
+    fields: list[tuple[str, int]]
+
+
+def by_kind(types: Iterable[type[Document]]) -> dict[str, type[Document]]:
+    """The types under their kinds.
+
+    Raises DefinitionError where two have the same kind.
+    """
+    found: dict[str, type[Document]] = {}
+    for document_type in types:
+        if document_type.kind in found:
+            raise DefinitionError(
+                f"{document_type.__name__} and {found[document_type.kind].__name__} "
+                f"have the same kind, {document_type.kind!r}"
+            )
+        found[document_type.kind] = document_type
+    return found

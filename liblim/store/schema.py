@@ -1,0 +1,78 @@
+"""The tables, as a list of migrations: entry *n* brings a database from version *n* to *n* + 1.
+
+``replicas``, ``changes``, ``frontier`` and ``aside`` are the truth; ``documents`` and ``touches`` are
+derived from them and can be rebuilt.  What a change's header says twice is stored once: ``prev`` is
+the hash of the row before it, and ``body_hash`` is only there where the body is not.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE facts (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE replicas (
+        id INTEGER PRIMARY KEY,
+        replica TEXT NOT NULL UNIQUE,
+        device TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        end INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE changes (
+        position INTEGER PRIMARY KEY,
+        replica INTEGER NOT NULL REFERENCES replicas,
+        seq INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        deps BLOB,
+        clock INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        epoch TEXT NOT NULL,
+        signature BLOB NOT NULL,
+        body BLOB,
+        body_hash BLOB,
+        UNIQUE (replica, seq)
+    ) STRICT;
+
+    CREATE TABLE frontier (
+        replica INTEGER PRIMARY KEY REFERENCES replicas
+    ) STRICT;
+
+    CREATE TABLE aside (
+        hash BLOB PRIMARY KEY,
+        change BLOB NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY,
+        oid TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        changed INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        listed INTEGER NOT NULL DEFAULT 0,
+        summary TEXT,
+        newer INTEGER NOT NULL DEFAULT 0,
+        state BLOB,
+        state_position INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE INDEX documents_unlisted ON documents (id) WHERE listed < last;
+
+    CREATE TABLE touches (
+        document INTEGER NOT NULL REFERENCES documents,
+        position INTEGER NOT NULL REFERENCES changes,
+        PRIMARY KEY (document, position)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE peers (
+        device TEXT PRIMARY KEY,
+        record BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+)

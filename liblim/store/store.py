@@ -1,0 +1,341 @@
+"""The log and the derived state of one library: every SQL statement stands here.
+
+All methods are synchronous and meant for one thread; ``AsyncDatabase`` gives them one of their own.
+Positions number the log's changes from 1 in order of arrival, which is a causal order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+import msgspec
+
+from liblim.change import Change, Dep, Head, Header, Range
+from liblim.store.connection import errors_in_words, open_connection
+
+
+class ReplicaRow(NamedTuple):
+    """What a log holds of one replica: its device, its head, and the last counter that it took."""
+
+    device: str
+    head: Head
+    end: int
+
+
+class Admitted(NamedTuple):
+    """A change with its position in the log."""
+
+    position: int
+    change: Change
+
+
+class DocumentRow(NamedTuple):
+    """A document as the derived state knows it; ``summary`` is JSON, ``changed`` Unix ms.
+
+    ``last`` is the position of the last change on it, ``listed`` of the last that the summary has seen.
+    """
+
+    oid: str
+    kind: str
+    changed: int
+    last: int
+    listed: int
+    summary: str | None
+    newer: bool
+
+
+class Summary(NamedTuple):
+    """What lists show of a document, as JSON, having seen the log up to ``listed``.
+
+    ``text`` is ``None`` where it is still to be made.
+    """
+
+    oid: str
+    text: str | None
+    listed: int
+    newer: bool
+
+
+_CHANGE = """
+    SELECT c.position, r.replica, r.device, c.seq, p.hash, c.deps, c.clock, c.n, c.at, c.epoch,
+           c.signature, c.body, c.body_hash, c.hash
+    FROM changes c JOIN replicas r ON r.id = c.replica
+    LEFT JOIN changes p ON p.replica = c.replica AND p.seq = c.seq - 1
+"""
+_DOCUMENT = "SELECT oid, kind, changed, last, listed, summary, newer FROM documents"
+_decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
+
+
+class Store:
+    """One library's database file, open and locked by this process.
+
+    Every method may raise StoreError; a failed transaction leaves the file as it was.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open or create the file (``:memory:`` for none).
+
+        Raises StoreTooNew, StoreReadOnly, StoreBusy or StoreError.
+        """
+        self.path = path
+        self._db: apsw.Connection = open_connection(path)
+        self._ids: dict[str, int] = dict(self._db.execute("SELECT replica, id FROM replicas"))
+
+    def close(self) -> None:
+        """Check-point and close the file."""
+        with errors_in_words(self.path):
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what the block writes in one go, durably, or not at all."""
+        known = len(self._ids)
+        try:
+            with errors_in_words(self.path), self._db:
+                yield
+        except BaseException:
+            # New replicas' row ids went with the rollback.
+            for replica in list(self._ids)[known:]:
+                del self._ids[replica]
+            raise
+
+    # Facts: single values by name
+
+    def fact(self, name: str) -> str | None:
+        """The value kept under ``name``."""
+        with errors_in_words(self.path):
+            row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Keep ``value`` under ``name``."""
+        with errors_in_words(self.path):
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    # The log
+
+    def replicas(self) -> dict[str, ReplicaRow]:
+        """All replicas of the log, by id."""
+        rows = self._db.execute("SELECT replica, device, seq, hash, end FROM replicas")
+        return {r: ReplicaRow(device, Head(seq, hash), end) for r, device, seq, hash, end in rows}
+
+    def frontier(self) -> set[str]:
+        """The replicas whose head is in no other change's causal past."""
+        query = "SELECT r.replica FROM frontier JOIN replicas r ON r.id = frontier.replica"
+        return {row[0] for row in self._db.execute(query)}
+
+    def last_position(self) -> int:
+        """The position of the last change, 0 where there is none."""
+        return int(self._db.execute("SELECT coalesce(max(position), 0) FROM changes").get)
+
+    def append(self, change: Change) -> int:
+        """Add a change that was found admissible; returns its position.  Within a transaction."""
+        header = change.header
+        replica = self._advance(change)
+        deps = msgspec.json.encode(header.deps) if header.deps else None
+        values = (
+            *(replica, header.seq, change.hash, deps, header.clock, header.n, header.at),
+            *(header.epoch, change.signature, change.body),
+            header.body if change.body is None else None,
+        )
+        self._db.execute(
+            "INSERT INTO changes (replica, seq, hash, deps, clock, n, at, epoch, signature, body,"
+            " body_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        position = self._db.last_insert_rowid()
+        passed = [self._ids[dep.replica] for dep in header.deps]
+        self._db.executemany(
+            "DELETE FROM frontier WHERE replica = ? AND "
+            "(SELECT seq FROM replicas WHERE id = frontier.replica) = ?",
+            [(row, dep.seq) for row, dep in zip(passed, header.deps, strict=True)],
+        )
+        self._db.execute("INSERT OR IGNORE INTO frontier VALUES (?)", (replica,))
+        return position
+
+    def _advance(self, change: Change) -> int:
+        header = change.header
+        known = self._ids.get(header.replica)
+        if known is not None:
+            self._db.execute(
+                "UPDATE replicas SET seq = ?, hash = ?, end = ? WHERE id = ?",
+                (header.seq, change.hash, header.end, known),
+            )
+            return known
+        self._db.execute(
+            "INSERT INTO replicas (replica, device, seq, hash, end) VALUES (?, ?, ?, ?, ?)",
+            (header.replica, header.device, header.seq, change.hash, header.end),
+        )
+        self._ids[header.replica] = row = self._db.last_insert_rowid()
+        return row
+
+    def set_aside(self, change: Change, reason: str) -> None:
+        """Keep a change that contradicts one in the log, out of the way."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO aside VALUES (?, ?, ?)",
+            (change.hash, msgspec.json.encode(change), reason),
+        )
+
+    def lookup(self, replica: str, seq: int) -> tuple[bytes, int] | None:
+        """The hash and last counter of one change of the log."""
+        row = self._db.execute(
+            "SELECT hash, clock + n - 1 FROM changes WHERE replica = ? AND seq = ?",
+            (self._ids.get(replica), seq),
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
+        """The first of the changes in ``ranges`` that the log holds, in order of arrival.
+
+        At most ``changes`` of them, and none more once their bodies come to ``octets`` bytes.
+        """
+        with errors_in_words(self.path):
+            found: list[Change] = []
+            for row in self._rows_in(ranges, changes):
+                found.append(_change(row))
+                octets -= len(found[-1].body or b"")
+                if octets <= 0 or len(found) == changes:
+                    break
+            return found
+
+    def _rows_in(self, ranges: Sequence[Range], limit: int) -> Iterator[Any]:
+        bounds = [(self._ids[r.replica], r.first, r.last) for r in ranges if r.replica in self._ids]
+        if sum(last - first + 1 for _, first, last in bounds) <= limit:
+            one = f"{_CHANGE} WHERE c.replica = ? AND c.seq BETWEEN ? AND ?"
+            yield from sorted(row for bound in bounds for row in self._db.execute(one, bound))
+            return
+        # Many: the log itself is in the order wanted; only what comes before is passed over.
+        query = "SELECT min(position) FROM changes WHERE replica = ? AND seq >= ?"
+        starts = [self._db.execute(query, bound[:2]).get for bound in bounds]
+        start = min((position for position in starts if position is not None), default=None)
+        if start is None:
+            return
+        wanted = {self._named(row): (first, last) for row, first, last in bounds}
+        for row in self._db.execute(f"{_CHANGE} WHERE c.position >= ? ORDER BY 1", (start,)):
+            first, last = wanted.get(row[1], (1, 0))
+            if first <= row[3] <= last:
+                yield row
+
+    def _named(self, row: int) -> str:
+        return str(self._db.execute("SELECT replica FROM replicas WHERE id = ?", (row,)).get)
+
+    # Derived: documents and what changed them
+
+    def touch(self, position: int, oid: str, kind: str, at: int) -> None:
+        """Note that the change at ``position`` is about document ``oid``."""
+        self._db.execute(
+            "INSERT INTO documents (oid, kind, changed, last) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (oid) DO UPDATE SET changed = max(changed, excluded.changed), "
+            "last = excluded.last",
+            (oid, kind, at, position),
+        )
+        self._db.execute(
+            "INSERT INTO touches SELECT id, ? FROM documents WHERE oid = ?", (position, oid)
+        )
+
+    def document(self, oid: str) -> DocumentRow | None:
+        """One document's row."""
+        with errors_in_words(self.path):
+            row = self._db.execute(f"{_DOCUMENT} WHERE oid = ?", (oid,)).fetchone()
+        return _document(row) if row else None
+
+    def documents(self, kinds: Iterable[str]) -> list[DocumentRow]:
+        """All documents of these kinds."""
+        marks = list(kinds)
+        query = f"{_DOCUMENT} WHERE kind IN ({', '.join('?' * len(marks))})"
+        with errors_in_words(self.path):
+            return [_document(row) for row in self._db.execute(query, marks)]
+
+    def unlisted(self) -> list[str]:
+        """The documents with changes that their summary has not seen."""
+        with errors_in_words(self.path):
+            query = "SELECT oid FROM documents WHERE listed < last"
+            return [str(row[0]) for row in self._db.execute(query)]
+
+    def state(self, oid: str) -> tuple[bytes | None, int]:
+        """A document's last saved state and the position that it has seen."""
+        query = "SELECT state, state_position FROM documents WHERE oid = ?"
+        with errors_in_words(self.path):
+            row = self._db.execute(query, (oid,)).fetchone()
+        return (row[0], row[1]) if row else (None, 0)
+
+    def changes_of(self, oid: str, after: int) -> Iterator[Admitted]:
+        """The changes on one document that came after a position, in order."""
+        query = _CHANGE + (
+            "JOIN touches t ON t.position = c.position "
+            "WHERE t.document = (SELECT id FROM documents WHERE oid = ?) AND t.position > ? "
+            "ORDER BY t.position"
+        )
+        with errors_in_words(self.path):
+            row: Any
+            for row in self._db.execute(query, (oid, after)):
+                yield Admitted(row[0], _change(row))
+
+    def save_summary(self, summary: Summary) -> None:
+        """Keep what lists show of a document."""
+        with errors_in_words(self.path):
+            self._db.execute(
+                "UPDATE documents SET summary = ?, listed = ?, newer = ? WHERE oid = ?",
+                (summary.text, summary.listed, summary.newer, summary.oid),
+            )
+
+    def save_state(self, oid: str, state: bytes, position: int) -> None:
+        """Keep a document's state, having seen the log up to ``position``."""
+        with errors_in_words(self.path):
+            self._db.execute(
+                "UPDATE documents SET state = ?, state_position = ? WHERE oid = ?",
+                (state, position, oid),
+            )
+
+    def forget_derived(self) -> None:
+        """Drop all states and summaries; they are made again from the log."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE documents SET state = NULL, state_position = 0, listed = 0, newer = 0"
+            )
+
+    # Peers: what this device alone knows of the others
+
+    def peers(self) -> list[bytes]:
+        """All peer records, as they were saved."""
+        with errors_in_words(self.path):
+            return [row[0] for row in self._db.execute("SELECT record FROM peers ORDER BY device")]
+
+    def save_peer(self, device: str, record: bytes) -> None:
+        """Keep a peer record."""
+        with errors_in_words(self.path):
+            self._db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?)", (device, record))
+
+    def forget_peer(self, device: str) -> None:
+        """Drop a peer record."""
+        with errors_in_words(self.path):
+            self._db.execute("DELETE FROM peers WHERE device = ?", (device,))
+
+
+def _document(row: Any) -> DocumentRow:
+    oid, kind, changed, last, listed, summary, newer = row
+    return DocumentRow(oid, kind, changed, last, listed, summary, bool(newer))
+
+
+def _change(row: Any) -> Change:
+    _, replica, device, seq, prev, deps, clock, n, at, epoch, signature, body, body_hash, own = row
+    header = Header(
+        replica=replica,
+        seq=seq,
+        prev=prev or b"",
+        deps=_decode_deps(deps) if deps else (),
+        clock=clock,
+        n=n,
+        at=at,
+        epoch=epoch,
+        device=device if seq == 1 else "",
+        body=sha256(body).digest() if body_hash is None else body_hash,
+    )
+    change = Change(header, signature, body)
+    change.__dict__["hash"] = own  # computed when it was admitted
+    return change

@@ -1,0 +1,136 @@
+"""Document types: declaration, application of operations, states."""
+
+from __future__ import annotations
+
+import pytest
+
+from liblim.crdt import Flag, Register, Set, Text
+from liblim.crdt.author import Author
+from liblim.document import Document, by_kind
+from liblim.errors import DefinitionError, OperationError
+from tests.liblim.things import Thing
+
+OID = "0" * 32
+
+
+def thing(replica: str = "a") -> Thing:
+    return Thing(OID, Author(replica))
+
+
+def sent(document: Document) -> tuple[int, list[list[object]]]:
+    """What a change would carry: the first counter and the operations."""
+    taken = document.author.take()
+    return taken[0][0], [[field, *op] for _, field, op in taken]
+
+
+def test_fields_are_per_document() -> None:
+    one, other = thing(), thing("b")
+    one.body.insert(0, "hello")
+    one.tags.add("x")
+    assert (str(one.body), str(other.body), len(other.tags)) == ("hello", "", 0)
+    assert set(Thing.fields) == {"body", "place", "tags", "pinned"}
+
+
+def test_fields_are_inherited() -> None:
+    class Sub(Thing):
+        kind = "sub"
+        more = Text()
+
+    assert list(Sub.fields) == ["body", "place", "tags", "pinned", "more"]
+
+
+def test_operations_travel() -> None:
+    one, other = thing(), thing("b")
+    one.body.insert(0, "hello")
+    one.body.delete(1, 2)
+    one.place.set("shelf")
+    one.tags.add("x")
+    one.pinned.enable()
+    clock, ops = sent(one)
+    effects = other.apply(clock, "a", ops)
+    assert other.summary() == {"body": "hlo", "place": "shelf"}
+    assert list(other.tags) == ["x"]
+    assert other.pinned
+    assert next(effect.field for effect in effects) == "body"
+    assert not other.newer
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        ["mood", "=", 1],
+        ["body", "bold", 1, 2],
+        ["place", "blink"],
+        ["body", "-", [99, "zz"], 1],
+        ["body", "+", 77, "xyz"],
+    ],
+)
+def test_the_unknown_is_passed_over_with_its_counters(op: list[object]) -> None:
+    """What follows an operation of a newer version still gets the right ids."""
+    author = thing()
+    author.body.insert(0, "ab")
+    clock, ops = sent(author)
+    taken = len(str(op[3])) if op[1] == "+" else 0 if op[1] == "-" else 1
+    other = thing("b")
+    other.apply(clock, "a", [ops[0], op, ["body", "+", 2, "cd"]])
+    assert str(other.body) == "abcd"
+    assert other.newer
+    other.apply(clock + 2 + taken + 2, "a", [["body", "-", clock + 2 + taken, 1]])
+    assert str(other.body) == "abd"
+
+
+@pytest.mark.parametrize("op", [[], [1], ["body"], ["body", 1], ["body", "+", 0], [["x"], "="]])
+def test_shapeless_operations_harm_nothing(op: list[object]) -> None:
+    other = thing("b")
+    other.apply(1, "a", [["body", "+", 0, "ok"], op])
+    assert str(other.body) == "ok"
+    assert other.newer
+
+
+def test_states_round_trip() -> None:
+    one = thing()
+    one.body.insert(0, "text 😀")
+    one.body.delete(0, 2)
+    one.tags.add(["a", 1])
+    one.pinned.enable()
+    one.place.set("here")
+    again = thing("b")
+    again.load(one.encode())
+    assert again.summary() == one.summary()
+    assert list(again.tags) == [["a", 1]]
+    assert again.pinned
+
+
+def test_damaged_states_are_refused() -> None:
+    state = thing().encode()
+    for cut in range(0, len(state), 5):
+        with pytest.raises(OperationError):
+            thing().load(state[:cut])
+
+    class Other(Document):
+        kind = "thing"
+        body = Text()
+
+    with pytest.raises(OperationError, match="version"):
+        Other(OID, Author("a")).load(state)
+
+
+def test_wrong_declarations_name_the_culprit() -> None:
+    with pytest.raises(DefinitionError, match="Bad.summary"):
+
+        class Bad(Document):
+            kind = "bad"
+            summary = Text()  # type: ignore[assignment]
+
+    with pytest.raises(DefinitionError, match="Nameless.kind"):
+
+        class Nameless(Document):
+            flag = Flag()
+
+    class Twin(Document):
+        kind = "thing"
+        tags = Set()
+        place = Register(default=0)
+
+    with pytest.raises(DefinitionError, match="Twin and Thing"):
+        by_kind([Thing, Twin])
