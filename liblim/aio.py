@@ -147,15 +147,15 @@ class AsyncDatabase:
         """A new, empty document; it becomes durable with its first operation."""
         return self.core.create(document_type)
 
-    async def get(self, oid: str) -> Document:
-        """The document ``oid``, loaded if it is not in use yet.
+    async def get(self, document_type: type[D], oid: str) -> D:
+        """The document ``oid``, loaded if it is not in use yet; release it as often as you get it.
 
-        Raises LimError where there is none, or of an unknown kind.
+        Raises LimError where there is none, or it is of another type.
         """
         found = self.core.share(oid)
         while found is None:
             found = self.core.register(await self._on_thread(self.core.load, oid))
-        return found
+        return self.core.as_type(document_type, found)
 
     def watch(self, oid: str, watcher: Callable[[list[Effect]], None]) -> Callable[[], None]:
         """Call ``watcher`` with what received changes did to a document in use."""

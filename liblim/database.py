@@ -139,15 +139,22 @@ class Database:
         self.register(Loaded(document, self.position, 0))
         return document
 
-    def get(self, oid: str) -> Document:
+    def get(self, document_type: type[D], oid: str) -> D:
         """The document ``oid``; the same object until it was released as often as got.
 
-        Raises LimError where there is none, or of a kind that is not among the types.
+        Raises LimError where there is none, or it is of another type.
         """
         found = self.share(oid)
         while found is None:
             found = self.register(self.load(oid))
-        return found
+        return self.as_type(document_type, found)
+
+    def as_type(self, document_type: type[D], document: Document) -> D:
+        """The document, if it is of this type; else it is released, and LimError raised."""
+        if isinstance(document, document_type):
+            return document
+        self.let_go(document)
+        raise LimError(f"This is a {document.kind!r}, not a {document_type.kind!r}.")
 
     def share(self, oid: str) -> Document | None:
         """The document if it is in use already, held once more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ APPLICATION_ID = 0x4C494D31
 """Marks the file as liblim's ("LIM1"), so that another program's database is never taken for one."""
 
 MEMORY = ":memory:"
+
+_MAGIC = b"SQLite format 3\x00"
+_HEADER = 100
+# Read from the file itself (https://www.sqlite.org/fileformat.html, section 1.3), because SQLite
+# would write beside it even to look.
 
 _PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
@@ -41,8 +47,9 @@ def open_connection(path: str | Path) -> apsw.Connection:
         connection = apsw.Connection(str(path))
         try:
             connection.set_busy_timeout(0)
-            connection.execute(_PRAGMAS)
-            _migrate(connection)
+            # A statement that answers stops the execution until its answer is fetched.
+            connection.execute(_PRAGMAS).fetchall()
+            _migrate(connection, Path(path))
         except BaseException:
             connection.close()
             raise
@@ -53,18 +60,22 @@ def _check_before_writing(path: Path) -> None:
     """Refuse a file that is not ours or not of our time, before anything could write to it."""
     if not path.exists():
         _check_writable(path.parent)
+        path.touch(mode=0o600)  # SQLite would let everybody read it
         return
     _check_writable(path.parent, path)
-    flags = apsw.SQLITE_OPEN_READONLY
-    peek = apsw.Connection(str(path), flags=flags)
-    try:
-        version = _pragma(peek, "user_version")
-        owner = _pragma(peek, "application_id")
-        tables = peek.execute("SELECT count(*) FROM sqlite_schema").get
-    finally:
-        peek.close()
-    if owner != APPLICATION_ID and (owner or version or tables):
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if not header:
+        return  # made a moment ago, by a process that was killed then
+    if not header.startswith(_MAGIC) or len(header) < _HEADER:
+        raise apsw.NotADBError
+    version, owner = struct.unpack(">60xI4xI28x", header)
+    if owner != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program. Choose another data folder.")
+    _check_version(path, version)
+
+
+def _check_version(path: Path, version: int) -> None:
     if version > len(MIGRATIONS):
         raise StoreTooNew(
             f"{path} was written by a newer version of this program. "
@@ -84,13 +95,18 @@ def _pragma(connection: apsw.Connection, name: str) -> int:
     return value
 
 
-def _migrate(connection: apsw.Connection) -> None:
+def _migrate(connection: apsw.Connection, path: Path) -> None:
     version = _pragma(connection, "user_version")
+    _check_version(path, version)
+    if version == len(MIGRATIONS):
+        return
     for number in range(version, len(MIGRATIONS)):
         with connection:
             connection.execute(MIGRATIONS[number])
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
+    # So that the version stands in the file itself, for `_check_before_writing`.
+    connection.pragma("wal_checkpoint", "TRUNCATE")
 
 
 @contextmanager

@@ -80,8 +80,7 @@ async def test_typing_that_goes_on_is_committed_all_the_same(database: AsyncData
 async def copy_text(database: AsyncDatabase, oid: str) -> str:
     copy = await AsyncDatabase.open(":memory:", [Thing])
     await copy.receive(await everything(database))
-    thing = await copy.get(oid)
-    assert isinstance(thing, Thing)
+    thing = await copy.get(Thing, oid)
     text = str(thing.body)
     await copy.close()
     return text
@@ -104,12 +103,11 @@ async def test_a_document_loaded_while_changes_arrive_misses_none(database: Asyn
     feeding = asyncio.create_task(feed())
     copies = []
     for _ in range(20):
-        copy = await database.get(thing.oid)
+        copy = await database.get(Thing, thing.oid)
         copies.append(copy)
         await database.release(copy)
-    last = await database.get(thing.oid)
+    last = await database.get(Thing, thing.oid)
     await feeding
-    assert isinstance(last, Thing)
     assert str(last.body) == "x" * 60
     await source.close()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import stat
 from pathlib import Path
 
+import apsw
 import pytest
 
 from liblim.crdt import Register, Text
@@ -14,19 +16,13 @@ from liblim.errors import LimError, StoreBusy, StoreError, StoreTooNew
 from tests.liblim.things import Thing, memory, pull
 
 
-def opened(database: Database, oid: str) -> Thing:
-    thing = database.get(oid)
-    assert isinstance(thing, Thing)
-    return thing
-
-
 def test_two_databases_converge() -> None:
     a, b = memory(1), memory(2)
     mine = a.create(Thing)
     mine.body.insert(0, "shared ground")
     a.commit()
     pull(b, a)
-    theirs = opened(b, mine.oid)
+    theirs = b.get(Thing, mine.oid)
     mine.body.insert(0, "A: ")
     theirs.body.insert(len(theirs.body), " :B")
     theirs.tags.add("t")
@@ -98,7 +94,7 @@ def test_random_databases_and_links_converge(seed: int, tmp_path: Path) -> None:
 
 def _edit(database: Database, oid: str, rng: random.Random) -> None:
     try:
-        thing = opened(database, oid)
+        thing = database.get(Thing, oid)
     except LimError:
         return  # it has not come here yet
     size = len(thing.body)
@@ -115,7 +111,7 @@ def _edit(database: Database, oid: str, rng: random.Random) -> None:
 
 
 def _text(database: Database, oid: str) -> tuple[str, str, str]:
-    thing = opened(database, oid)
+    thing = database.get(Thing, oid)
     return str(thing.body), str(thing.place.value), str(sorted(map(str, thing.tags)))
 
 
@@ -130,7 +126,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     database.store.close()  # as a crash would
     again = memory(2, path)
     assert again.digest == digest
-    assert str(opened(again, oid).body) == "durable"
+    assert str(again.get(Thing, oid).body) == "durable"
     again.close()
 
 
@@ -143,7 +139,7 @@ def test_release_saves_a_state_that_replays_nothing(tmp_path: Path) -> None:
         database.commit()
     database.release(thing)
     assert database.load(thing.oid).replayed == 0
-    assert str(opened(database, thing.oid).body) == "01234"
+    assert str(database.get(Thing, thing.oid).body) == "01234"
     database.close()
 
 
@@ -153,7 +149,7 @@ def test_a_damaged_state_is_replayed_from_the_log() -> None:
     thing.body.insert(0, "text")
     database.release(thing)
     database.store.save_state(thing.oid, b"garbage", 1)
-    assert str(opened(database, thing.oid).body) == "text"
+    assert str(database.get(Thing, thing.oid).body) == "text"
 
 
 def test_the_same_document_is_shared_until_released() -> None:
@@ -161,12 +157,12 @@ def test_the_same_document_is_shared_until_released() -> None:
     thing = database.create(Thing)
     thing.body.insert(0, "x")
     database.commit()
-    assert database.get(thing.oid) is thing
+    assert database.get(Thing, thing.oid) is thing
     database.release(thing)
-    assert database.get(thing.oid) is thing
+    assert database.get(Thing, thing.oid) is thing
     database.release(thing)
     database.release(thing)
-    assert database.get(thing.oid) is not thing
+    assert database.get(Thing, thing.oid) is not thing
 
 
 def test_watchers_hear_of_received_changes_only() -> None:
@@ -175,7 +171,7 @@ def test_watchers_hear_of_received_changes_only() -> None:
     mine.body.insert(0, "x")
     a.commit()
     pull(b, a)
-    theirs = opened(b, mine.oid)
+    theirs = b.get(Thing, mine.oid)
     heard: list[object] = []
     stop = b.watch(theirs.oid, heard.extend)
     theirs.body.insert(1, "own")
@@ -202,7 +198,7 @@ def test_entries_follow_own_and_received_changes() -> None:
     pull(b, a)
     assert [entry.summary["body"] for entry in heard] == ["x"]
     assert heard == b.entries()
-    theirs = opened(b, mine.oid)
+    theirs = b.get(Thing, mine.oid)
     theirs.body.insert(1, "y")
     b.commit()
     assert [entry.summary["body"] for entry in heard] == ["x", "xy"]
@@ -269,7 +265,7 @@ def test_kinds_of_a_newer_version_are_kept_and_forwarded() -> None:
     assert entries[thing.oid].newer
     assert entries[thing.oid].summary["body"] == "abcd"
     with pytest.raises(LimError, match="newer version"):
-        older.get(later.oid)
+        older.get(Later, later.oid)
 
 
 def test_only_an_empty_database_adopts_another_library() -> None:
@@ -284,9 +280,23 @@ def test_only_an_empty_database_adopts_another_library() -> None:
         b.adopt("f" * 32)
 
 
+def test_a_document_of_another_type_is_said_so() -> None:
+    class Other(Document):
+        kind = "other"
+        text = Text()
+
+    database = Database(":memory:", [Thing, Other])
+    thing = database.create(Thing)
+    thing.body.insert(0, "x")
+    database.release(thing)
+    with pytest.raises(LimError, match="'thing', not a 'other'"):
+        database.get(Other, thing.oid)
+    assert str(database.get(Thing, thing.oid).body) == "x"
+
+
 def test_unknown_documents_are_said_so() -> None:
     with pytest.raises(LimError):
-        memory().get("f" * 32)
+        memory().get(Thing, "f" * 32)
 
 
 def test_a_file_in_use_is_refused(tmp_path: Path) -> None:
@@ -318,3 +328,30 @@ def test_other_files_are_refused_and_untouched(tmp_path: Path) -> None:
     assert garbage.read_bytes().startswith(b"not a database")
     with pytest.raises(StoreError):
         memory(1, str(tmp_path / "nowhere" / "a.db"))
+    foreign = tmp_path / "foreign.db"
+    other = apsw.Connection(str(foreign))
+    other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    before = foreign.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        memory(1, str(foreign))
+    assert foreign.read_bytes() == before
+
+
+def test_a_file_that_a_killed_process_only_just_made_is_used(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    memory(1, str(tmp_path / "a.db")).close()
+
+
+def test_the_file_is_durable_private_and_locked(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = memory(1, str(path))
+    pragma = database.store._db.pragma
+    assert pragma("journal_mode") == "wal"
+    assert pragma("synchronous") == 2
+    assert pragma("locking_mode") == "exclusive"
+    assert pragma("fullfsync") == 1
+    assert pragma("checkpoint_fullfsync") == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    database.close()
+    assert [found.name for found in tmp_path.iterdir()] == ["a.db"]

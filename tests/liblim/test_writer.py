@@ -64,14 +64,12 @@ def test_deps_name_what_was_seen_and_nothing_implied() -> None:
     ours.body.insert(0, "a")
     a.commit()
     pull(b, a)
-    theirs = b.get(ours.oid)
-    assert isinstance(theirs, Thing)
+    theirs = b.get(Thing, ours.oid)
     theirs.body.insert(1, "b")
     b.commit()
     pull(c, a)
     pull(c, b)
-    third = c.get(ours.oid)
-    assert isinstance(third, Thing)
+    third = c.get(Thing, ours.oid)
     third.body.insert(2, "c")
     c.commit()
     change = changes_of(c)[-1]
@@ -139,8 +137,7 @@ def test_a_long_paste_becomes_several_changes() -> None:
     assert a.count >= 3
     assert all(len(unpack_body(c.body or b"").ops) < 5 for c in changes_of(a))
     pull(b, a)
-    copy = b.get(thing.oid)
-    assert isinstance(copy, Thing)
+    copy = b.get(Thing, thing.oid)
     assert str(copy.body) == ">" + text + "!<"
 
 

@@ -1,0 +1,261 @@
+"""The command line: ``limnotes``, its options and subcommands."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app import VERSION, control
+from app.folder import AlreadyRunning, Folder, default_folder
+from app.status import size_in_words, time_in_words
+from liblim.errors import LimError
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    data_dir: Path
+    listen: str
+
+    def make_service(self) -> Any:
+        """The service for these options, not started yet."""
+        from app.service import Service
+
+        return Service(self.data_dir, listen=self.listen)
+
+
+OpenWindow = Callable[[Options], int]
+
+
+def main(argv: Sequence[str] | None = None, open_window: OpenWindow | None = None) -> int:
+    """Run the program; returns the exit code: 0, 1 for an error, 2 for wrong usage.
+
+    ``open_window`` opens the window; without it there is only ``--headless`` and the subcommands.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    options = Options(arguments.data_dir.expanduser(), arguments.listen)
+    try:
+        if arguments.command is not None:
+            return _run_command(options, arguments)
+        if arguments.headless:
+            return _run_headless(options)
+        return _launch(options, open_window)
+    except LimError as error:
+        print(f"limnotes: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="limnotes",
+        description="Notes on all your computers: offline first, private, without an account.",
+        epilog="Without a subcommand the window opens; a second launch raises the first window.",
+    )
+    parser.add_argument("--version", action="version", version=f"limnotes {VERSION}")
+    _add_common(parser, default_folder())
+    parser.add_argument("--headless", action="store_true", help="sync without a window")
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default="",
+        help="where to listen for other devices (127.0.0.1:4242, or the next free port)",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="SUBCOMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        _add_common(command, argparse.SUPPRESS)
+        return command
+
+    status = add("status", "show how sync stands")
+    status.add_argument("--json", action="store_true", help="print the facts as JSON")
+    new = add("new", "write a new note; prints its id")
+    new.add_argument("text", nargs="*", help="the text; standard input where it is left out")
+    listing = add("list", "list the notes, newest first")
+    listing.add_argument("--trash", action="store_true", help="those in the trash")
+    listing.add_argument("--json", action="store_true", help="print the facts as JSON")
+    show = add("show", "print a note")
+    show.add_argument("note", help="the beginning of its id, or its whole title")
+    append = add("append", "add text at the end of a note")
+    append.add_argument("note", help="the beginning of its id, or its whole title")
+    append.add_argument("text", nargs="*", help="the text; standard input where it is left out")
+    pair = add("pair", "pair with another device")
+    pair.add_argument("address", metavar="HOST:PORT", help="where the other device listens")
+    add("sync", "try all devices now")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=default,
+        metavar="FOLDER",
+        help="where the notes are kept (default: the system's place for it)",
+    )
+
+
+# Starting
+
+
+def _launch(options: Options, open_window: OpenWindow | None) -> int:
+    if open_window is None:
+        raise LimError(
+            "The window is not installed here. Install limnotes[gui], or start with --headless."
+        )
+    try:
+        control.ask(Folder(options.data_dir), "raise")
+    except control.NotRunning:
+        return open_window(options)
+    print("Lim Notes is running already; its window was raised.")
+    return 0
+
+
+def _run_headless(options: Options) -> int:
+    try:
+        asyncio.run(_serve(options))
+    except AlreadyRunning as error:
+        raise LimError(f"{error} It syncs already.") from None
+    return 0
+
+
+async def _serve(options: Options) -> None:
+    service = options.make_service()
+    await service.start()
+    print(f"Lim Notes syncs without a window, listening on {service.status().listening}.")
+    print(f"Notes are kept in {options.data_dir}. Stop with Ctrl+C.", flush=True)
+    try:
+        await _until_stopped()
+    finally:
+        await service.stop()
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has no signal handlers on the loop; there Ctrl+C cancels this task.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+# Subcommands
+
+
+def _run_command(options: Options, arguments: argparse.Namespace) -> int:
+    known = {"command", "data_dir", "listen", "headless", "json"}
+    wanted = {name: value for name, value in vars(arguments).items() if name not in known}
+    if "text" in wanted:
+        wanted["text"] = " ".join(wanted["text"]) or _read_input()
+    try:
+        result = control.ask(Folder(options.data_dir), arguments.command, wanted)
+    except control.NotRunning:
+        if arguments.command in _RUNNING_ONLY:
+            raise
+        result = asyncio.run(_run_here(options, arguments.command, wanted))
+    if getattr(arguments, "json", False):
+        print(msgspec.json.format(msgspec.json.encode(result)).decode())
+    else:
+        _PRINT[arguments.command](result)
+    return 0
+
+
+_RUNNING_ONLY = {"sync"}
+"""Subcommands that mean nothing where nobody runs."""
+
+
+def _read_input() -> str:
+    if sys.stdin.isatty():
+        print("Type the text, then Ctrl+D.", file=sys.stderr)
+    return sys.stdin.read()
+
+
+async def _run_here(options: Options, command: str, arguments: dict[str, Any]) -> Any:
+    from app import commands
+    from app.service import Service
+
+    service = Service(options.data_dir, listen=options.listen, offline=command != "pair")
+    await service.start()
+    try:
+        return await commands.run(service, command, arguments)
+    finally:
+        await service.stop()
+
+
+def _print_text(text: str) -> None:
+    print(text, end="" if text.endswith("\n") else "\n")
+
+
+def _print_nothing(result: object) -> None:
+    pass
+
+
+def _print_list(rows: list[dict[str, Any]]) -> None:
+    now = time.time()
+    for row in rows:
+        changed = time_in_words(row["changed"] / 1000, now)
+        print(f"{row['oid'][:8]}  {row['title'] or 'New note'}  ({changed})")
+
+
+def _print_status(status: dict[str, Any]) -> None:
+    print(f"{status['name']}: {status['changes']} changes, digest {status['digest'][:8]}")
+    print(f"Listening on {status['listening'] or 'nothing: not running'}")
+    if status["problem"]:
+        print(status["problem"])
+    if not status["devices"]:
+        print("Paired with no device. 'limnotes pair HOST:PORT' pairs with one.")
+    for device in status["devices"]:
+        _print_device(device, status["digest"])
+
+
+def _print_device(device: dict[str, Any], digest: str) -> None:
+    now = time.time()
+    name = device["name"] or device["device"][:8]
+    print(f"\n{name}: {device['state']}")
+    where = "it connects to us" if device["incoming"] else device["address"] or "not known"
+    print(f"  address     {where}")
+    print(f"  last seen   {time_in_words(device['last_seen'], now)}")
+    print(f"  they lack   {_count(device['they_lack'])}")
+    print(f"  we lack     {_count(device['we_lack'])}")
+    print(f"  received    {device['changes_in']}, {size_in_words(device['bytes_in'])}")
+    print(f"  sent        {device['changes_out']}, {size_in_words(device['bytes_out'])}")
+    if device["round_trip"] is not None:
+        print(f"  round trip  {device['round_trip'] * 1000:.0f} ms")
+    if device["identical"] is not None:
+        print(f"  identical   {'yes, ' + digest[:8] if device['identical'] else 'no'}")
+    if device["error"]:
+        print(f"  last error  {device['error']}")
+    if device["next_try"] is not None:
+        print(f"  next try    in {max(0.0, device['next_try'] - now):.0f} s")
+
+
+def _count(changes: int | None) -> str:
+    if changes is None:
+        return "not known"
+    return f"{changes} change" + ("" if changes == 1 else "s")
+
+
+_PRINT: dict[str, Callable[[Any], None]] = {
+    "status": _print_status,
+    "new": _print_text,
+    "list": _print_list,
+    "show": _print_text,
+    "append": _print_nothing,
+    "pair": _print_text,
+    "sync": _print_nothing,
+}

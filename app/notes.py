@@ -1,0 +1,203 @@
+"""Notes: the document type, and the list of them that every view shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from liblim.aio import AsyncDatabase
+from liblim.crdt import Flag, Register, Set, Splice, Text
+from liblim.database import Entry
+from liblim.document import Document, Effect
+
+TITLE_LENGTH = 120
+SNIPPET_LENGTH = 200
+_HEAD_LENGTH = 1000
+"""Code points of a note's beginning that title and snippet are taken from."""
+
+
+class Note(Document):
+    """One note.  Title and snippet derive from the body, so they have no conflicts of their own."""
+
+    kind = "note"
+    body = Text()
+    trash = Set()
+    """The body's version as each trashing saw it: one that missed an edit of the body is void."""
+    notebook = Register(default="")
+    tags = Set()
+    pinned = Flag()
+
+    @property
+    def title(self) -> str:
+        """The first line that is not blank, empty where there is none."""
+        return self._title_and_snippet()[0]
+
+    @property
+    def trashed(self) -> bool:
+        """Whether it is in the trash: some trashing has seen all that is written in it."""
+        return any(self._covers(version) for version in self.trash)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was trashed, and stays because somebody was writing in it meanwhile."""
+        return len(self.trash) > 0 and not self.trashed
+
+    def move_to_trash(self) -> None:
+        """Trash it as it is now."""
+        self.trash.add(dict(self.body.version))
+
+    def restore(self) -> None:
+        """Take it out of the trash, and forget trashings that were void."""
+        for version in list(self.trash):
+            self.trash.discard(version)
+
+    def _covers(self, version: object) -> bool:
+        if not isinstance(version, Mapping):
+            return False
+        return all(
+            isinstance(seen := version.get(replica), int) and seen >= counter
+            for replica, counter in self.body.version.items()
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Title, snippet, and where it stands."""
+        title, snippet = self._title_and_snippet()
+        return {"title": title, "snippet": snippet, "trashed": self.trashed, "kept": self.kept}
+
+    def _title_and_snippet(self) -> tuple[str, str]:
+        head = self.body.slice(0, min(_HEAD_LENGTH, len(self.body)))
+        lines = [line.strip() for line in head.splitlines() if line.strip()]
+        title = lines[0].lstrip("#").strip() or lines[0] if lines else ""
+        return title[:TITLE_LENGTH], " ".join(lines[1:])[:SNIPPET_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """A note as lists show it; ``changed`` in Unix milliseconds."""
+
+    oid: str
+    title: str
+    snippet: str
+    changed: int
+    trashed: bool
+    kept: bool
+    newer: bool
+
+
+class Notes:
+    """All notes of the library: the rows, and the notes in use."""
+
+    def __init__(self, database: AsyncDatabase) -> None:
+        """Call ``load`` before use."""
+        self._database = database
+        self._callbacks: list[Callable[[set[str]], None]] = []
+        self.rows: dict[str, NoteRow] = {}
+        """The rows of all notes that hold something, by oid."""
+
+    async def load(self) -> None:
+        """Read the rows of all notes, and follow their changes.
+
+        Raises StoreError.
+        """
+        self._database.core.on_entries = self._follow
+        self._follow(await self._database.entries())
+
+    def _follow(self, entries: list[Entry]) -> None:
+        rows = {entry.oid: _row(entry) for entry in entries if entry.kind == Note.kind}
+        changed = {oid for oid, row in rows.items() if self.rows.get(oid) != row}
+        self.rows.update(rows)
+        if changed:
+            for callback in list(self._callbacks):
+                callback(changed)
+
+    def subscribe(self, callback: Callable[[set[str]], None]) -> Callable[[], None]:
+        """Call back with the oids whose rows changed or are new; returns what ends it."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    async def create(self) -> Note:
+        """A new note; nothing of it is kept until something is written in it."""
+        return self._database.create(Note)
+
+    async def open(self, oid: str) -> Note:
+        """The note ``oid``; close it as often as it was opened.
+
+        Raises LimError where there is none.
+        """
+        return await self._database.get(Note, oid)
+
+    async def close(self, note: Note) -> None:
+        """Make durable what was written in a note, and let go of it.
+
+        Raises StoreError; what was written is kept in memory and tried again.
+        """
+        await self._database.release(note)
+
+    async def trash(self, oid: str) -> None:
+        """Move a note to the trash.
+
+        Raises LimError.
+        """
+        await self._edit(oid, Note.move_to_trash)
+
+    async def restore(self, oid: str) -> None:
+        """Take a note out of the trash.
+
+        Raises LimError.
+        """
+        await self._edit(oid, Note.restore)
+
+    async def append(self, oid: str, text: str) -> None:
+        """Add text at the end of a note.
+
+        Raises LimError.
+        """
+        await self._edit(oid, lambda note: note.body.insert(len(note.body), text))
+
+    async def _edit(self, oid: str, edit: Callable[[Note], object]) -> None:
+        note = await self.open(oid)
+        try:
+            edit(note)
+        finally:
+            await self.close(note)
+
+    async def text(self, oid: str) -> str:
+        """The whole text of a note.
+
+        Raises LimError.
+        """
+        note = await self.open(oid)
+        try:
+            return str(note.body)
+        finally:
+            await self.close(note)
+
+    def saved(self, note: Note) -> bool:
+        """Whether all that was written in a note is on this device's disk."""
+        return self._database.core.is_saved(note)
+
+    def watch(self, note: Note, callback: Callable[[list[Splice]], None]) -> Callable[[], None]:
+        """Call back with what others' changes did to the body; returns what ends it."""
+
+        def forward(effects: list[Effect]) -> None:
+            splices = [
+                splice for effect in effects if effect.field == "body" for splice in effect.result
+            ]
+            if splices:
+                callback(splices)
+
+        return self._database.watch(note.oid, forward)
+
+
+def _row(entry: Entry) -> NoteRow:
+    summary = entry.summary
+    return NoteRow(
+        oid=entry.oid,
+        title=str(summary.get("title", "")),
+        snippet=str(summary.get("snippet", "")),
+        changed=entry.changed,
+        trashed=bool(summary.get("trashed")),
+        kept=bool(summary.get("kept")),
+        newer=entry.newer,
+    )

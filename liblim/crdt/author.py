@@ -1,0 +1,109 @@
+"""Where operations get their counters, and wait to be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from liblim.crdt.ops import COUNTER_LIMIT, Id, Op, Ref, check_id, make_ref, width
+from liblim.errors import OperationError
+
+LONGEST_RUN = 4096
+"""A longer insert is not extended: that would copy it with every keystroke."""
+
+
+class Author:
+    """Hands out counters to the fields that edit under one replica id, and gathers their operations.
+
+    ``replica`` and ``counter`` are the id of the next operation.  ``begin``, where set, is called before
+    the first operation after a :meth:`take` and may give both new values; what it raises stops that edit.
+    ``edits`` grows with each edit, whether it makes an operation of its own or lengthens the last one.
+    """
+
+    __slots__ = ("_open", "_pending", "begin", "counter", "edits", "replica")
+
+    def __init__(
+        self, replica: str, counter: int = 1, begin: Callable[[], None] | None = None
+    ) -> None:
+        check_id(counter, replica)
+        self.replica = replica
+        self.counter = counter
+        self.begin = begin
+        self.edits = 0
+        self._open = False
+        self._pending: list[tuple[int, str, Op]] = []
+
+    def start(self, n: int = 1) -> None:
+        """Get ready for operations that take ``n`` counters: ``replica`` stays the same up to the next take.
+
+        Raises OperationError where not so many counters are left.
+        """
+        if not self._open:
+            if self.begin is not None:
+                self.begin()
+            self._open = True
+        if self.counter + n > COUNTER_LIMIT:
+            raise OperationError("No counters are left.")
+
+    def record(self, field: str, op: Op) -> int:
+        """Append an operation of ``field``, after :meth:`start`; return its counter."""
+        counter = self.counter
+        self._pending.append((counter, field, op))
+        self.counter = counter + width(op)
+        self.edits += 1
+        return counter
+
+    def record_insert(self, field: str, left: Id, text: str) -> int:
+        """Append an insert, or lengthen the last one by it, after :meth:`start`; return its counter."""
+        counter = self.counter
+        self.counter = counter + len(text)
+        self.edits += 1
+        if self._pending and left[0] == counter - 1 and left[1] == self.replica:
+            first, owner, last = self._pending[-1]
+            if last[0] == "+" and owner == field and len(last[2]) == counter - first <= LONGEST_RUN:
+                last[2] += text
+                return counter
+        self._pending.append((counter, field, ["+", make_ref(left, self.replica), text]))
+        return counter
+
+    def record_delete(self, field: str, target: Id, n: int) -> int:
+        """Append a delete, or widen the last one by it, after :meth:`start`; return its counter."""
+        counter = self.counter
+        self.edits += 1
+        ref = make_ref(target, self.replica)
+        if self._pending:
+            first, owner, last = self._pending[-1]
+            if first == counter and last[0] == "-" and owner == field and _widen(last, ref, n):
+                return counter
+        self._pending.append((counter, field, ["-", ref, n]))
+        return counter
+
+    def take(self) -> list[tuple[int, str, Op]]:
+        """The operations since the last take as (counter, field, operation), in order of counters."""
+        taken = self._pending
+        self._pending = []
+        self._open = False
+        return taken
+
+    def observe(self, counter: int) -> None:
+        """Lamport's rule: what is written from now on has a higher counter than what was seen."""
+        if counter >= self.counter:
+            self.counter = counter + 1
+
+
+def _widen(last: Op, ref: Ref, n: int) -> bool:
+    """Widen the delete ``last`` by ``n`` elements from ``ref`` on, where they are neighbours."""
+    here = last[1]
+    if isinstance(here, int):
+        if not isinstance(ref, int):
+            return False
+        first, counter = here, ref
+    elif isinstance(ref, int) or ref[1] != here[1]:
+        return False
+    else:
+        first, counter = here[0], ref[0]
+    if counter + n == first:
+        last[1] = ref
+    elif first + last[2] != counter:
+        return False
+    last[2] += n
+    return True

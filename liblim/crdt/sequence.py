@@ -1,0 +1,266 @@
+"""The elements of a text in their order: spans in a chunked list, found by position and by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from liblim.crdt.ops import Id
+from liblim.crdt.span import Chunk, Span, SpanIndex
+
+MOST_SPANS = 64
+"""A chunk with more spans is divided."""
+FILL = 48
+"""Spans in each chunk of a text that was loaded."""
+LONGEST_TEXT = 16384
+"""Characters in one visible span at most: an edit inside copies them."""
+STRIDE = 32
+"""Chunks that are passed at a time on a long way."""
+
+
+_NOWHERE = Span("", 0, 0, "", Chunk(0))
+
+
+class Sequence:
+    """Spans in document order.
+
+    ``lens[k]`` counts the visible characters of chunk k.  Two fingers make an edit near the last one
+    find its place at once: chunk ``_at`` begins at position ``_at_start``, and the span ``_span``, if
+    it is visible, ends at position ``_end`` and is number ``_i`` of its chunk or near that.
+    """
+
+    __slots__ = ("_at", "_at_start", "_end", "_i", "_span", "chunks", "ids", "length", "lens")
+
+    def __init__(self) -> None:
+        self.chunks = [Chunk(0)]
+        self.lens = [0]
+        self.length = 0
+        self.ids: dict[str, SpanIndex] = {}
+        self._at = 0
+        self._at_start = 0
+        self._span = _NOWHERE
+        self._i = 0
+        self._end = 0
+
+    # Finding
+
+    def find(self, counter: int, replica: str) -> Span | None:
+        """The span that holds the element with this id."""
+        span = self._span
+        if (
+            span.counter <= counter < span.counter + span.length
+            and span.replica == replica
+            and span.text
+        ):
+            return span
+        index = self.ids.get(replica)
+        return None if index is None else index.find(counter)
+
+    def seek(self, pos: int) -> Span:
+        """Put the finger on the span that holds visible element ``pos - 1``, and return it.
+
+        ``pos`` is from 1 to ``length``.
+        """
+        span = self._span
+        if 0 <= self._end - pos < len(span.text):
+            return span
+        chunk = self.chunks[self._reach(pos)]
+        end = self._at_start
+        i = 0
+        for span in chunk.spans:
+            end += len(span.text)
+            if end >= pos:
+                break
+            i += 1
+        self._span, self._i, self._end = span, i, end
+        return span
+
+    def number(self) -> int:
+        """The number in its chunk of the span that the finger is on."""
+        spans, i = self._span.chunk.spans, self._i
+        if i >= len(spans) or spans[i] is not self._span:
+            i = self._i = spans.index(self._span)
+        return i
+
+    def _reach(self, pos: int) -> int:
+        """Move the cursor to the chunk that holds visible element ``pos - 1``."""
+        lens = self.lens
+        number, start = self._at, self._at_start
+        while pos <= start and number > STRIDE:
+            far = start - sum(lens[number - STRIDE : number])
+            if pos > far:
+                break
+            number, start = number - STRIDE, far
+        while pos <= start:
+            number -= 1
+            start -= lens[number]
+        end = start + lens[number]
+        while pos > end:
+            far = start + sum(lens[number : number + STRIDE])
+            if pos <= far:
+                break
+            number, start = number + STRIDE, far
+            end = start + lens[number]
+        while pos > end:
+            number += 1
+            start = end
+            end += lens[number]
+        self._at, self._at_start = number, start
+        return number
+
+    def start_of(self, chunk: Chunk) -> int:
+        """Move the cursor to ``chunk``; return the position where it begins."""
+        number, at = chunk.number, self._at
+        if number > at:
+            self._at_start += sum(self.lens[at:number])
+        elif number < at:
+            self._at_start -= sum(self.lens[number:at])
+        self._at = number
+        return self._at_start
+
+    def place(self, span: Span) -> tuple[int, int]:
+        """The number of ``span`` in its chunk, and the position where it begins."""
+        if span is self._span and span.text:
+            return self.number(), self._end - span.length
+        pos = self.start_of(span.chunk)
+        i = 0
+        for other in span.chunk.spans:
+            if other is span:
+                break
+            pos += len(other.text)
+            i += 1
+        return i, pos
+
+    def id_at(self, pos: int) -> Id:
+        """The id of the visible element at ``pos``."""
+        span = self.seek(pos + 1)
+        return span.counter + span.length + pos - self._end, span.replica
+
+    def walk(self) -> Iterator[Span]:
+        """All spans in document order."""
+        for chunk in self.chunks:
+            yield from chunk.spans
+
+    def slice(self, start: int, stop: int) -> str:
+        """The visible characters from ``start`` up to ``stop``, both within the text."""
+        if start >= stop:
+            return ""
+        span = self.seek(start + 1)
+        i = self.number()
+        offset = start - self._end + span.length
+        wanted = stop - start + offset
+        parts: list[str] = []
+        number = span.chunk.number
+        while wanted > 0:
+            for span in self.chunks[number].spans[i:]:
+                parts.append(span.text)
+                wanted -= len(span.text)
+                if wanted <= 0:
+                    break
+            number += 1
+            i = 0
+        return "".join(parts)[offset : offset + stop - start]
+
+    # Changing
+
+    def fill(self, spans: list[Span]) -> None:
+        """Hold these spans, the sequence being empty.  Raises OperationError where two share an id."""
+        for replica in {span.replica for span in spans}:
+            self.ids[replica] = SpanIndex()
+        for owner, index in self.ids.items():
+            index.fill([span for span in spans if span.replica == owner])
+        pieces = [spans[i : i + FILL] for i in range(0, len(spans), FILL)]
+        self.chunks = [Chunk(number) for number in range(len(pieces))] or [Chunk(0)]
+        for chunk, piece in zip(self.chunks, pieces, strict=False):
+            chunk.spans = piece
+            for span in piece:
+                span.chunk = chunk
+        self.lens = [sum([len(span.text) for span in chunk.spans]) for chunk in self.chunks]
+        self.length = sum(self.lens)
+
+    def resize(self, chunk: Chunk, pos: int, n: int) -> None:
+        """Note that ``chunk`` has ``n`` visible characters more at ``pos``, or fewer from there on."""
+        self.lens[chunk.number] += n
+        self.length += n
+        if chunk.number < self._at:
+            self._at_start += n
+        if pos < self._end:
+            self._end += n
+
+    def index(self, span: Span) -> None:
+        """Let ``span`` be found by its ids."""
+        index = self.ids.get(span.replica)
+        if index is None:
+            index = self.ids[span.replica] = SpanIndex()
+        index.add(span)
+
+    def cut(self, span: Span, i: int, offset: int) -> None:
+        """Divide ``span``, which is number ``i`` of its chunk, before its element ``offset``."""
+        chunk = span.chunk
+        tail = Span(
+            span.replica, span.counter + offset, span.length - offset, span.text[offset:], chunk
+        )
+        span.length = offset
+        span.text = span.text[:offset]
+        chunk.spans.insert(i + 1, tail)
+        self.index(tail)
+        if span is self._span:
+            self._span = tail
+
+    def put(self, chunk: Chunk, i: int, pos: int, counter: int, replica: str, text: str) -> None:
+        """Place new visible elements, which begin at ``pos``, before span ``i`` of ``chunk``."""
+        new: list[Span] = []
+        for offset in range(0, len(text), LONGEST_TEXT):
+            part = text[offset : offset + LONGEST_TEXT]
+            span = Span(replica, counter + offset, len(part), part, chunk)
+            new.append(span)
+            self.index(span)
+        chunk.spans[i:i] = new
+        self.resize(chunk, pos, len(text))
+        self._span, self._i, self._end = new[-1], i, pos + len(text)
+        self.balance(chunk)
+
+    def balance(self, chunk: Chunk) -> None:
+        """Divide a chunk that has grown too large."""
+        spans = chunk.spans
+        if len(spans) <= MOST_SPANS:
+            return
+        number = chunk.number
+        start = self.start_of(chunk)
+        size = len(spans) // (2 * len(spans) // MOST_SPANS) + 1
+        pieces = [spans[i : i + size] for i in range(0, len(spans), size)]
+        fresh = [chunk] + [Chunk(0) for _ in pieces[1:]]
+        for piece, owner in zip(pieces, fresh, strict=True):
+            owner.spans = piece
+            for span in piece:
+                span.chunk = owner
+        self.chunks[number : number + 1] = fresh
+        self.lens[number : number + 1] = [sum(len(s.text) for s in piece) for piece in pieces]
+        for k in range(number, len(self.chunks)):
+            self.chunks[k].number = k
+        self._at, self._at_start = number, start
+
+    # Proving
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError where the structure contradicts itself.  Takes time linear in its size."""
+        found: dict[str, list[Span]] = {}
+        assert len(self.chunks) == len(self.lens)
+        for number, chunk in enumerate(self.chunks):
+            assert chunk.number == number
+            assert self.lens[number] == sum(len(span.text) for span in chunk.spans)
+            assert len(chunk.spans) <= MOST_SPANS
+            for span in chunk.spans:
+                assert span.chunk is chunk
+                assert span.length > 0
+                assert span.counter > 0
+                assert len(span.text) in (0, span.length)
+                assert len(span.text) <= LONGEST_TEXT
+                found.setdefault(span.replica, []).append(span)
+        assert self.length == sum(self.lens)
+        assert self._at_start == sum(self.lens[: self._at])
+        if self._span.text:
+            pos = self.place(self._span)[1]
+            assert self._end == pos + len(self._span.text)
+        for replica, spans in found.items():
+            self.ids[replica].check_invariants(sorted(spans, key=lambda span: span.counter))
+        assert found.keys() == {replica for replica, index in self.ids.items() if index.end()}

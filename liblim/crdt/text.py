@@ -1,0 +1,323 @@
+"""A text that many edit at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+from liblim.crdt import splice as splices
+from liblim.crdt.anchor import Anchor, Bias
+from liblim.crdt.field import Field
+from liblim.crdt.ops import (
+    Op,
+    check_id,
+    check_length,
+    check_op,
+    check_text,
+    read_ref,
+    unknown,
+)
+from liblim.crdt.rga import Piece, Rga
+from liblim.crdt.splice import Splice
+from liblim.crdt.state import decode_text, encode_text
+from liblim.crdt.undo import Group, History, Renames, Step
+from liblim.errors import OperationError
+
+
+class Text(Field):
+    """A sequence of Unicode code points, merged character by character (an RGA).
+
+    Positions and lengths count code points.  Edits take effect at once and wait in the author to be
+    taken as operations; what others did comes in by :meth:`apply` or :meth:`apply_op`, which return
+    as splices what an editor that shows this text must show now.
+    """
+
+    _history: History
+    _marks: dict[str, int]
+    _rga: Rga
+
+    def _blank(self) -> Self:
+        return type(self)()
+
+    def _reset(self) -> None:
+        self._rga = Rga()
+        self._marks = {}
+        self._history = History()
+
+    # Reading
+
+    def __str__(self) -> str:
+        return "".join([span.text for span in self._rga.walk()])
+
+    def __len__(self) -> int:
+        return self._rga.length
+
+    def slice(self, pos: int, n: int) -> str:
+        """The ``n`` characters from ``pos`` on.  Raises IndexError where they are not all there."""
+        self._check_range(pos, n)
+        return self._rga.slice(pos, pos + n)
+
+    def elements(self) -> Iterator[tuple[int, str, str]]:
+        """Every element in order, tombstones too, as (counter, replica, character or "")."""
+        for span in self._rga.walk():
+            for i in range(span.length):
+                yield span.counter + i, span.replica, span.text[i : i + 1]
+
+    @property
+    def version(self) -> dict[str, int]:
+        """For each replica the highest counter of what was applied here (see :class:`Field`)."""
+        version = dict(self._marks)
+        for replica, index in self._rga.ids.items():
+            version[replica] = max(index.end() - 1, version.get(replica, 0))
+        return version
+
+    # Editing
+
+    def insert(self, pos: int, text: str) -> None:
+        """Insert ``text`` so that it begins at ``pos``.
+
+        Raises IndexError where ``pos`` is outside the text, OperationError for a lone surrogate.
+        """
+        check_text(text)
+        rga, n = self._rga, len(text)
+        if not 0 <= pos <= rga.length:
+            raise IndexError(f"position {pos} is outside a text of {rga.length} characters")
+        if not n:
+            return
+        author = self._author
+        author.start(n)
+        counter, replica = author.counter, author.replica
+        left = rga.type(pos, counter, replica, text)
+        author.record_insert(self._name, left, text)
+        self._history.inserted(pos, counter, replica, n)
+
+    def delete(self, pos: int, n: int) -> None:
+        """Delete the ``n`` characters from ``pos`` on.  Raises IndexError where they are not all there."""
+        self._check_range(pos, n)
+        if not n:
+            return
+        self._author.start(0)
+        pieces = self._rga.erase(pos, n)
+        self._record_deletes(pieces)
+        self._history.deleted(pos, n, pieces)
+
+    def replace(self, pos: int, n: int, text: str) -> None:
+        """Put ``text`` in place of the ``n`` characters from ``pos`` on: one group to undo.
+
+        Raises IndexError where they are not all there, OperationError for a lone surrogate.
+        """
+        check_text(text)
+        self._check_range(pos, n)
+        if n and text:
+            self._history.end_group()
+            self.delete(pos, n)
+            self._history.replacing()
+            self.insert(pos, text)
+        else:
+            self.delete(pos, n)
+            self.insert(pos, text)
+
+    def _record_deletes(self, pieces: list[Piece]) -> None:
+        author = self._author
+        for counter, replica, text, _ in pieces:
+            author.record_delete(self._name, (counter, replica), len(text))
+            self._marks[author.replica] = author.counter
+
+    def _check_range(self, pos: int, n: int) -> None:
+        if pos < 0 or n < 0 or pos + n > self._rga.length:
+            raise IndexError(f"{n} characters at {pos} are not in a text of {self._rga.length}")
+
+    # Undoing
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there are edits made here to undo."""
+        return bool(self._history.undos)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there are undone edits to redo."""
+        return bool(self._history.redos)
+
+    def end_group(self) -> None:
+        """End the group of edits that one undo takes back: after a pause, around a paste."""
+        self._history.end_group()
+
+    def undo(self) -> list[Splice]:
+        """Take back the last group of edits made here, whatever others did since; return what changes.
+
+        Own inserts that are still there go; what was deleted comes back, where its tombstones are, as
+        new elements.  Groups of which nothing is left are passed over.
+        """
+        return self._replay(self._history.undos, self._history.redos)
+
+    def redo(self) -> list[Splice]:
+        """Take back the last undo, if nothing was edited here since; return what changes."""
+        return self._replay(self._history.redos, self._history.undos)
+
+    def _replay(self, source: list[Group], target: list[Group]) -> list[Splice]:
+        """Take back the last group of ``source`` that still has an effect; ``target`` gets its reverse."""
+        effect: list[Splice] = []
+        self._history.end_group()
+        self._author.start(0)
+        while source and not effect:
+            reverse: Group = []
+            renames = Renames()
+            for step in reversed(source[-1]):
+                if step.text is None:
+                    self._take_out(renames.follow(step), reverse, effect)
+                else:
+                    self._bring_back(step, step.text, reverse, renames, effect)
+            self._history.turn(source, target, reverse, renames)
+        return effect
+
+    def _take_out(
+        self, ranges: Iterable[tuple[int, str, int]], reverse: Group, effect: list[Splice]
+    ) -> None:
+        """Delete what is left of elements that were inserted."""
+        for counter, replica, n in ranges:
+            pieces = self._rga.delete(counter, replica, n)
+            self._record_deletes(pieces)
+            for start, owner, text, pos in pieces:
+                reverse.append(Step(start, owner, len(text), text))
+                splices.append(effect, Splice(pos, len(text), ""))
+
+    def _bring_back(
+        self, step: Step, text: str, reverse: Group, renames: Renames, effect: list[Splice]
+    ) -> None:
+        """Insert deleted elements again, each run of them behind its tombstones."""
+        author, rga = self._author, self._rga
+        replica = author.replica
+        for old, n in rga.runs(step.counter, step.replica, step.length):
+            part = text[old - step.counter : old - step.counter + n]
+            last = old + n - 1
+            author.start(n)
+            counter = author.record_insert(self._name, (last, step.replica), part)
+            span = rga.find(last, step.replica)
+            assert span is not None
+            pos = rga.insert(span, last + 1 - span.counter, counter, replica, part)
+            renames.add((old, step.replica), n, (counter, replica))
+            reverse.append(Step(counter, replica, n, None))
+            splices.append(effect, Splice(pos, 0, part))
+
+    # What others did
+
+    def apply_op(self, counter: int, replica: str, op: Op) -> list[Splice]:
+        """Integrate one operation; return what changed to the eye.
+
+        What is here already is passed over, also the first part of an insert whose rest is new.  Raises
+        OperationError, with nothing touched, for what is malformed, names unknown elements, is not newer than
+        its left neighbour, or has ids that other characters have.
+        """
+        check_op(counter, replica, op)
+        kind = op[0]
+        if kind == "+":
+            effect = self._apply_insert(counter, replica, op)
+        elif kind == "-":
+            effect = self._apply_delete(counter, replica, op)
+        else:
+            raise unknown(op)
+        for splice in effect:
+            self._history.moved(splice)
+        return effect
+
+    def _apply_insert(self, counter: int, replica: str, op: Op) -> list[Splice]:
+        check_length(op, 3)
+        (left, owner), text = read_ref(op[1], replica), op[2]
+        check_text(text)
+        if not text:
+            raise OperationError("An insert has at least one character.")
+        check_id(counter, replica, len(text))
+        if left >= counter:
+            raise OperationError("An element's counter is greater than its left neighbour's.")
+        span = self._rga.find(left, owner)
+        if span is None and left:
+            raise _not_here()
+        known = self._known_part(counter, replica, text)
+        if known:
+            counter += known
+            text = text[known:]
+            left = counter - 1
+            span = self._rga.find(left, replica)
+        if not text:
+            return []
+        offset = 0 if span is None else left + 1 - span.counter
+        return [Splice(self._rga.insert(span, offset, counter, replica, text), 0, text)]
+
+    def _known_part(self, counter: int, replica: str, text: str) -> int:
+        """How many of the first elements of an insert are here; refuse what contradicts these."""
+        index = self._rga.ids.get(replica)
+        if index is None or counter >= index.end():
+            return 0
+        known, end = 0, counter + len(text)
+        for start, n in self._rga.runs(counter, replica, len(text)):
+            here = self._rga.visible(start, replica, n)
+            if start != counter + known or (here and here != text[known : known + n]):
+                raise OperationError("Another element has this id.")
+            known += n
+        if known < len(text) and 0 < index.next(counter + known) < end:
+            raise OperationError("Another element has this id.")
+        return known
+
+    def _apply_delete(self, counter: int, replica: str, op: Op) -> list[Splice]:
+        check_length(op, 3)
+        first, n = read_ref(op[1], replica), op[2]
+        if type(n) is not int or n < 1:
+            raise OperationError("A delete has at least one element.")
+        check_id(first[0], first[1], n)
+        if sum([size for _, size in self._rga.runs(first[0], first[1], n)]) != n:
+            raise _not_here()
+        self._marks[replica] = max(counter, self._marks.get(replica, 0))
+        effect: list[Splice] = []
+        for _, _, text, pos in self._rga.delete(first[0], first[1], n):
+            splices.append(effect, Splice(pos, len(text), ""))
+        return effect
+
+    def _gather(self, effects: list[Any], effect: Any) -> None:
+        for splice in effect:
+            splices.append(effects, splice)
+
+    # Places
+
+    def anchor(self, pos: int, bias: Bias) -> Anchor:
+        """The place ``pos``, as one that stays right under edits.  Raises IndexError outside the text."""
+        self._check_range(pos, 0)
+        if pos == (0 if bias is Bias.LEFT else len(self)):
+            return Anchor(0, "", bias)
+        counter, replica = self._rga.id_at(pos - 1 if bias is Bias.LEFT else pos)
+        return Anchor(counter, replica, bias)
+
+    def position(self, anchor: Anchor) -> int:
+        """Where the place is now; where its element is deleted, where that would be.
+
+        Raises OperationError for a place that is not in this text.
+        """
+        counter, replica, bias = anchor
+        if not counter:
+            return 0 if bias is Bias.LEFT else len(self)
+        span = self._rga.find(counter, replica)
+        if span is None:
+            raise OperationError("The anchor names an element that is not here.")
+        pos = self._rga.place(span)[1]
+        if span.text:
+            pos += counter - span.counter + (bias is Bias.LEFT)
+        return pos
+
+    # State
+
+    def encode(self) -> bytes:
+        """The state as bytes; the history of undoing is not in it."""
+        return encode_text(self._rga, self._marks)
+
+    def load(self, blob: bytes) -> None:
+        """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
+        rga, marks = decode_text(blob)
+        self._rga, self._marks, self._history = rga, marks, History()
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError where the state contradicts itself.  Takes time linear in its size."""
+        self._rga.check_invariants()
+
+
+def _not_here() -> OperationError:
+    return OperationError("The operation names an element that is not here.")

@@ -1,0 +1,184 @@
+"""What this replica did to a text, so that it can be undone and redone.
+
+Undoing is editing: own inserts are deleted again, and own deletions inserted again, under new ids.
+Steps name elements by id; so wherever elements were brought back, the other steps that name them
+learn the new ids.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from operator import itemgetter
+
+from liblim.crdt.ops import Id
+from liblim.crdt.rga import Piece
+from liblim.crdt.splice import Splice
+
+MOST_GROUPS = 1000
+"""So many groups can be undone; older ones are forgotten."""
+MOST_TEXT = 16 * 2**20
+"""So many deleted characters are kept for undoing."""
+LONGEST_STEP = 4096
+"""A longer deletion is not widened: that would copy it with every keystroke."""
+
+_START = itemgetter(0)
+
+
+class Step:
+    """Elements with consecutive ids that were inserted, or deleted: then ``text`` is what they were."""
+
+    __slots__ = ("counter", "length", "replica", "text")
+
+    def __init__(self, counter: int, replica: str, length: int, text: str | None) -> None:
+        self.counter = counter
+        self.replica = replica
+        self.length = length
+        self.text = text
+
+
+Group = list[Step]
+
+
+class Renames:
+    """For elements that were brought back: from the old ids to the new ones."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self) -> None:
+        self._ranges: dict[str, list[tuple[int, int, int, str]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._ranges)
+
+    def add(self, old: Id, n: int, new: Id) -> None:
+        """The ``n`` elements from ``old`` on are those from ``new`` on now."""
+        ranges = self._ranges.setdefault(old[1], [])
+        ranges.insert(bisect_right(ranges, old[0], key=_START), (old[0], n, *new))
+
+    def follow(self, step: Step) -> Iterator[tuple[int, str, int]]:
+        """The elements of an insert as ranges (counter, replica, n) of the ids that they have now."""
+        counter, end = step.counter, step.counter + step.length
+        ranges = self._ranges.get(step.replica, [])
+        i = max(0, bisect_right(ranges, counter, key=_START) - 1)
+        for start, n, new, owner in ranges[i:]:
+            low, high = max(start, counter), min(start + n, end)
+            if low >= high:
+                continue
+            if counter < low:
+                yield counter, step.replica, low - counter
+            yield new + low - start, owner, high - low
+            counter = high
+        if counter < end:
+            yield counter, step.replica, end - counter
+
+    def apply(self, group: Group) -> None:
+        """Let the inserts in a group name the new ids."""
+        if not any(step.text is None and step.replica in self._ranges for step in group):
+            return
+        steps: Group = []
+        for step in group:
+            if step.text is None:
+                steps += [Step(*range_, None) for range_ in self.follow(step)]
+            else:
+                steps.append(step)
+        group[:] = steps
+
+
+class History:
+    """The groups of steps that can be undone and redone.
+
+    Edits that follow each other at one place, all inserts or all deletes, make one group.
+    """
+
+    __slots__ = ("_caret", "_held", "_inserting", "_open", "redos", "undos")
+
+    def __init__(self) -> None:
+        self.undos: list[Group] = []
+        self.redos: list[Group] = []
+        self._open = False
+        self._inserting = False
+        self._caret = 0
+        self._held = 0
+
+    def end_group(self) -> None:
+        """Let the next edit begin a group."""
+        self._open = False
+
+    def inserted(self, pos: int, counter: int, replica: str, n: int) -> None:
+        """Note that this replica inserted ``n`` elements from this id on at ``pos``."""
+        if not (self._open and self._inserting and pos == self._caret):
+            self._begin(inserting=True)
+        self._caret = pos + n
+        group = self.undos[-1]
+        if group:
+            last = group[-1]
+            if (
+                last.counter + last.length == counter
+                and last.replica == replica
+                and last.text is None
+            ):
+                last.length += n
+                return
+        group.append(Step(counter, replica, n, None))
+
+    def deleted(self, pos: int, n: int, pieces: list[Piece]) -> None:
+        """Note that this replica deleted these pieces, ``n`` characters at ``pos``."""
+        near = self._caret in (pos, pos + n)
+        if not (self._open and not self._inserting and near):
+            self._begin(inserting=False)
+        self._caret = pos
+        self._held += n
+        group = self.undos[-1]
+        for counter, replica, text, _ in pieces:
+            if not (group and _widen(group[-1], counter, replica, text)):
+                group.append(Step(counter, replica, len(text), text))
+
+    def replacing(self) -> None:
+        """Let the insert that follows, at the place of the last delete, belong to its group."""
+        self._inserting = True
+
+    def _begin(self, *, inserting: bool) -> None:
+        """Begin a group; forget what can no more be redone, and the oldest groups beyond the bounds."""
+        while self.redos:
+            self._held -= _size(self.redos.pop())
+        self.undos.append([])
+        self._inserting = inserting
+        self._open = True
+        while len(self.undos) > MOST_GROUPS or (self._held > MOST_TEXT and len(self.undos) > 1):
+            self._held -= _size(self.undos.pop(0))
+
+    def moved(self, splice: Splice) -> None:
+        """Note that somebody else's edit moved the place of the last one."""
+        if splice.pos < self._caret:
+            kept = max(splice.pos, self._caret - splice.removed)
+            self._caret = kept + len(splice.inserted)
+
+    def turn(self, source: list[Group], target: list[Group], reverse: Group, new: Renames) -> None:
+        """Move on from the last group of ``source`` to its reverse, which goes to ``target``."""
+        self._held += _size(reverse) - _size(source.pop())
+        if reverse:
+            target.append(reverse)
+        if new:
+            for group in self.undos + self.redos:
+                new.apply(group)
+
+
+def _size(group: Group) -> int:
+    """How many characters a group keeps."""
+    return sum([len(step.text) for step in group if step.text is not None])
+
+
+def _widen(step: Step, counter: int, replica: str, text: str) -> bool:
+    """Let a deletion take in its neighbour, where the ids go on."""
+    if step.text is None or step.replica != replica or step.length > LONGEST_STEP:
+        return False
+    if counter + len(text) == step.counter:
+        step.counter = counter
+        step.text = text + step.text
+    elif step.counter + step.length == counter:
+        step.text += text
+    else:
+        return False
+    step.length += len(text)
+    return True

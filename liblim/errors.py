@@ -1,0 +1,66 @@
+"""What can go wrong in liblim, as one tree.
+
+::
+
+    LimError
+     ├── OperationError (ValueError)     an operation or argument that a CRDT refuses; nothing was touched
+     ├── ChangeError                     a change that fails a bound or a check; its sender is to blame
+     ├── ProtocolError                   what the other end said is not the protocol; goes out as ``NOWAI``
+     ├── StoreError                      the database file cannot be read or written
+     │    ├── StoreTooNew                it was written by a newer version
+     │    ├── StoreReadOnly              it may not be written
+     │    └── StoreBusy                  another process has it open
+     └── DefinitionError (TypeError)     a document type that is declared or used wrongly
+
+``str(error)`` is a sentence that can be shown to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LimError(Exception):
+    """The root of everything that liblim raises on purpose."""
+
+
+class OperationError(LimError, ValueError):
+    """An operation or argument was refused; the CRDT is as it was before it.
+
+    Where a list of operations was being applied, ``effects`` holds what those before the refused one did.
+    """
+
+    effects: Sequence[object] = ()
+
+
+class ChangeError(LimError):
+    """A change fails a bound or a check."""
+
+
+class ProtocolError(LimError):
+    """The other end broke the protocol: ``code`` for machines, ``mend`` says what would help."""
+
+    def __init__(self, code: str, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.mend = mend
+
+
+class StoreError(LimError):
+    """The database file cannot be read or written."""
+
+
+class StoreTooNew(StoreError):
+    """The database was written by a newer version of the program."""
+
+
+class StoreReadOnly(StoreError):
+    """The database may be read and not written."""
+
+
+class StoreBusy(StoreError):
+    """Another process has the database open."""
+
+
+class DefinitionError(LimError, TypeError):
+    """A document type is declared wrongly, or its declaration is used as if it were a document."""

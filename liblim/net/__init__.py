@@ -1,0 +1,19 @@
+"""Databases on the network: listening, connecting, pairing.  On plain asyncio and on qasync alike."""
+
+from __future__ import annotations
+
+from liblim.net.address import DEFAULT_PORT, Address, parse_address
+from liblim.net.node import LogLine, Node, Paired
+from liblim.net.peer import PeerStatus
+from liblim.net.timing import Timing
+
+__all__ = [
+    "DEFAULT_PORT",
+    "Address",
+    "LogLine",
+    "Node",
+    "Paired",
+    "PeerStatus",
+    "Timing",
+    "parse_address",
+]

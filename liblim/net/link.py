@@ -1,0 +1,262 @@
+"""One connection: a session driven by a socket, the clock and the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from liblim.aio import AsyncDatabase
+from liblim.change import Change
+from liblim.errors import LimError, StoreError
+from liblim.net.address import Address
+from liblim.net.timing import Timing
+from liblim.sync import (
+    AdoptLibrary,
+    Arrived,
+    Closed,
+    Event,
+    Ready,
+    Session,
+    State,
+    Wanted,
+    refusal,
+)
+
+CHUNK = 64 * 1024
+"""Bytes read, decoded and committed at a time: a few milliseconds of work."""
+
+_log = logging.getLogger(__name__)
+
+
+class Forked(NamedTuple):
+    """The log set changes aside: they contradict others that it holds."""
+
+    changes: int
+
+
+Notice: TypeAlias = Event | Forked
+
+
+class Owner(Protocol):
+    """What a link tells of itself."""
+
+    def noticed(self, link: Link, notice: Notice) -> None:
+        """Something happened."""
+
+    def changed(self) -> None:
+        """Facts about the link may have changed."""
+
+
+class Link:
+    """Runs one session over one TCP connection, until it is over.
+
+    ``target`` is the address that this side dialled, ``None`` where the other side did; ``expected``
+    the device that should be there, empty if any may be.  ``decided`` is set once both sides
+    accepted each other (``ready``) or the session ended (``closed`` says how), ``over`` at the end.
+    """
+
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        session: Session,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        owner: Owner,
+        timing: Timing,
+        *,
+        target: Address | None = None,
+        expected: str = "",
+    ) -> None:
+        """Take over a connection; ``run`` then does the work."""
+        self.session = session
+        self.target = target
+        self.expected = expected
+        self.ready = False
+        self.closed: Closed | None = None
+        self.decided = asyncio.Event()
+        self.over = asyncio.Event()
+        host, port = streams[1].get_extra_info("peername", ("?", 0))[:2]
+        self.host = str(host)
+        self.address = str(Address(self.host, port))
+        self._database = database
+        self._reader, self._writer = streams
+        self._owner = owner
+        self._timing = timing
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._todo: deque[Event] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._unsent = 0
+        self._unsent_since = self._loop.time()
+
+    async def run(self) -> None:
+        """Talk until the session is over and its last words are out.  Raises nothing."""
+        writing = asyncio.ensure_future(self._write())
+        try:
+            self._pump()
+            await self._read()
+            # The peer has closed its end: what is left to say may still reach it.
+            await writing
+            self._writer.close()
+            await self._writer.wait_closed()
+        except OSError:
+            pass  # it ended while being closed
+        except Exception as error:
+            _log.exception("a link failed")
+            self.refuse(LimError(f"This program made a mistake: {error!r}"))
+        finally:
+            writing.cancel()
+            self._stop_timer()
+            self._writer.transport.abort()
+            self.over.set()
+
+    # In
+
+    async def _read(self) -> None:
+        """Read until the end; nothing is read while the database commits what came before."""
+        data = b"x"
+        while data:
+            try:
+                data = await self._reader.read(CHUNK)
+            except OSError:
+                data = b""
+            now = self._loop.time()
+            if data:
+                self.session.receive_data(data, now)
+            else:
+                self.session.eof(now)
+            await self._work()
+            # A read that finds bytes at once does not let others have their turn.
+            await asyncio.sleep(0)
+
+    async def _work(self) -> None:
+        """Do what the session wants of the database."""
+        self._pump()
+        while self._todo:
+            try:
+                await self._handle(self._todo.popleft())
+            except LimError as error:
+                self.session.refuse(error)
+            self._pump()
+
+    async def _handle(self, event: Event) -> None:
+        match event:
+            case Arrived(changes):
+                receipt = await self._database.receive(changes)
+                if receipt.aside:
+                    self._owner.noticed(self, Forked(len(receipt.aside)))
+                if receipt.refused is not None:
+                    raise receipt.refused
+                self.session.settled(changes, self._loop.time())
+            case Wanted(request, ranges, changes=number, octets=octets):
+                found = await self._database.read(ranges, number, octets)
+                self.session.supply(request, found, self._loop.time())
+            case AdoptLibrary(library):
+                await self._adopt(library)
+
+    async def _adopt(self, library: str) -> None:
+        try:
+            await self._database.adopt(library)
+        except StoreError:
+            raise
+        except LimError:
+            raise refusal("another-library") from None
+        self.session.adopted(self._loop.time())
+
+    # What others put in
+
+    def committed(self, changes: Sequence[Change]) -> None:
+        """Let the peer have what entered the log."""
+        self.session.committed(changes, self._loop.time())
+        self._pump()
+
+    def refuse(self, error: LimError) -> None:
+        """Close the connection with a reason."""
+        self.session.refuse(error)
+        self._pump()
+
+    def leave(self, reason: str) -> None:
+        """Close the connection in good order."""
+        self.session.leave(reason)
+        self._pump()
+
+    def _pump(self) -> None:
+        """After anything was put into the session: let out what it has to say."""
+        for event in self.session.events():
+            if isinstance(event, Ready):
+                self.ready = True
+                self.decided.set()
+            elif isinstance(event, Closed):
+                self.closed = event
+                self.decided.set()
+                self._stop_timer()  # from here on it is for the last words
+            self._todo.append(event)
+            self._owner.noticed(self, event)
+        self._wake.set()
+        self._set_timer()
+        self._owner.changed()
+
+    # Out
+
+    async def _write(self) -> None:
+        """Send what the session has, as fast as the peer takes it; then close our end."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while data := self.session.data_to_send():
+                    self._writer.write(data)
+                    await self._writer.drain()
+                    await asyncio.sleep(0)
+                if self.session.state is State.CLOSED:
+                    self._writer.write_eof()
+                    return
+        except OSError:
+            return  # the reader is told, too
+
+    # Time
+
+    def _set_timer(self) -> None:
+        now = self._loop.time()
+        due = self._due(now)
+        if due is None or (self._timer is not None and self._timer_at <= due):
+            return
+        self._stop_timer()
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(0.0, due - now), self._tick)
+
+    def _due(self, now: float) -> float | None:
+        """When to look again: at the session's time, and now and then while the peer is slow."""
+        if self.closed is not None:
+            return now + self._timing.linger
+        due = self.session.next_timer()
+        if self._writer.transport.get_write_buffer_size():
+            due = min(due or now + self._timing.write, now + self._timing.write / 4)
+        return due
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self.closed is not None:
+            self._writer.transport.abort()
+            return
+        now = self._loop.time()
+        self._watch_writing(now)
+        self.session.tick(now)
+        self._pump()
+
+    def _watch_writing(self, now: float) -> None:
+        """A peer that takes nothing of what is sent is waited for, but not for ever."""
+        unsent = self._writer.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif now >= self._unsent_since + self._timing.write:
+            self.session.refuse(refusal("too-slow", f"{self._timing.write:g}"))
+            self._writer.transport.abort()

@@ -1,0 +1,30 @@
+"""The sync protocol without any I/O: messages, the line codec, and the session with one peer."""
+
+from __future__ import annotations
+
+from liblim.sync.codec import LineDecoder, Unknown, encode
+from liblim.sync.events import AdoptLibrary, Arrived, Closed, Event, Ready, Wanted, Welcomed
+from liblim.sync.handshake import Verdict
+from liblim.sync.log import LogView
+from liblim.sync.messages import Ohai
+from liblim.sync.refusals import refusal
+from liblim.sync.session import Session, State
+
+__all__ = [
+    "AdoptLibrary",
+    "Arrived",
+    "Closed",
+    "Event",
+    "LineDecoder",
+    "LogView",
+    "Ohai",
+    "Ready",
+    "Session",
+    "State",
+    "Unknown",
+    "Verdict",
+    "Wanted",
+    "Welcomed",
+    "encode",
+    "refusal",
+]

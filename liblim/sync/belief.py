@@ -1,0 +1,98 @@
+"""What a peer is believed to hold, and what we lack of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from liblim.change import Head, Range
+from liblim.sync.log import LogView
+from liblim.sync.messages import MAX_COUNT_OF_HEADS, Entry
+from liblim.sync.refusals import refusal
+
+NONE = Head(0, b"")
+
+
+class Belief:
+    """A peer's heads, from what it said and what it gave; the last word counts, up or down.
+
+    ``complete`` says whether all its heads are known, ``count`` how many changes they stand for.
+    """
+
+    def __init__(self, log: LogView) -> None:
+        """Believe nothing yet; ``log`` is our own."""
+        self.heads: dict[str, Head] = {}
+        self.count = 0
+        self.complete = False
+        self._log = log
+        self._behind: dict[str, None] = {}
+        self._page = 0
+
+    def list_page(self, page: int, more: bool, entries: Iterable[Entry]) -> None:
+        """Take a page of a complete listing; the first replaces what was believed.
+
+        Raises ProtocolError where pages are missing.
+        """
+        if page == 1:
+            self.heads, self.count, self._behind = {}, 0, {}
+        elif page != self._page + 1:
+            raise refusal("bad-message", f"page {page} follows on page {self._page}")
+        self.amend(entries)
+        self._page = page if more else 0
+        self.complete = not more
+
+    def amend(self, entries: Iterable[Entry]) -> None:
+        """Take single heads as stated."""
+        for replica, seq, hash in entries:
+            self._set(replica, Head(seq, hash))
+        if len(self.heads) > MAX_COUNT_OF_HEADS:
+            raise refusal("bad-message", "more replicas than can be")
+
+    def hold(self, replica: str, seq: int, hash: bytes) -> None:
+        """Believe that the peer holds a change, as it gave it."""
+        if seq > self.seq(replica):
+            self._set(replica, Head(seq, hash))
+
+    def assume_equal(self) -> None:
+        """Believe that the peer holds what we hold: its digest proves it."""
+        # With nothing beyond ours, equal counts mean equal heads.
+        if not self.complete or self._behind or self.count != self._log.count:
+            self.heads, self.count, self._behind = dict(self._log.heads), self._log.count, {}
+        self.complete = True
+
+    def look_again(self, replicas: Iterable[str]) -> None:
+        """Take note that our own heads of these replicas moved."""
+        for replica in replicas:
+            self._compare(replica)
+
+    def seq(self, replica: str) -> int:
+        """The last change of a replica that the peer is believed to hold, 0 for none."""
+        return self.heads.get(replica, NONE).seq
+
+    def _set(self, replica: str, head: Head) -> None:
+        self.count += head.seq - self.seq(replica)
+        self.heads[replica] = head
+        self._compare(replica)
+
+    def _ours(self, replica: str) -> int:
+        return self._log.heads.get(replica, NONE).seq
+
+    def _compare(self, replica: str) -> None:
+        if self.seq(replica) > self._ours(replica):
+            self._behind[replica] = None
+        else:
+            self._behind.pop(replica, None)
+
+    @property
+    def we_lack(self) -> int:
+        """How many of its changes we do not hold."""
+        return sum(self.seq(r) - self._ours(r) for r in self._behind)
+
+    @property
+    def they_lack(self) -> int:
+        """How many of our changes it does not hold."""
+        return self._log.count - (self.count - self.we_lack)
+
+    def lacking(self, coming: Mapping[str, int]) -> list[Range]:
+        """What we lack, but for what is here and not committed yet (replica -> last of it)."""
+        starts = ((r, max(self._ours(r), coming.get(r, 0)) + 1) for r in self._behind)
+        return [Range(r, first, self.seq(r)) for r, first in starts if first <= self.seq(r)]

@@ -1,0 +1,65 @@
+"""What a session tells its shell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from liblim.change import Change, Range
+from liblim.sync.codec import Unknown
+from liblim.sync.handshake import Verdict
+from liblim.sync.messages import Ohai
+
+
+class Welcomed(NamedTuple):
+    """The peer's greeting was accepted; whether ours was, ``Ready`` tells."""
+
+    hello: Ohai
+    verdict: Verdict
+
+
+class AdoptLibrary(NamedTuple):
+    """Take on this library, then call ``adopted``: until then the session stands still."""
+
+    library: str
+
+
+class Ready(NamedTuple):
+    """The peer accepted us too: the two devices are paired, and changes may flow."""
+
+
+class Arrived(NamedTuple):
+    """Changes came: commit them, then call ``settled`` with the same list."""
+
+    changes: list[Change]
+
+
+class Wanted(NamedTuple):
+    """The peer asks for changes: read them, then call ``supply`` with them.
+
+    A later ``Wanted`` takes the place of one that was not answered yet.
+    """
+
+    request: int
+    ranges: list[Range]
+    changes: int
+    octets: int
+
+
+class Closed(NamedTuple):
+    """The session is over.  ``code`` is one of ``NOWAI``'s, or ``left``, ``lost``, ``silent``.
+
+    ``reason`` and ``mend`` are sentences for people; ``by_peer`` says which end decided.
+    """
+
+    code: str
+    reason: str
+    mend: str = ""
+    by_peer: bool = False
+
+    @property
+    def error(self) -> bool:
+        """Whether it ended otherwise than in good order."""
+        return self.code != "left"
+
+
+Event: TypeAlias = Welcomed | AdoptLibrary | Ready | Arrived | Wanted | Unknown | Closed

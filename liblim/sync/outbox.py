@@ -1,0 +1,202 @@
+"""What is to be said to a peer, composed only when there is room for it.
+
+Nothing here grows with a slow reader: heads are kept as names of replicas to be told about, a
+listing as the heads it began with, changes as at most one window that was asked for and a bounded
+number of pushes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from liblim.change import Change, Head
+from liblim.sync.belief import NONE, Belief
+from liblim.sync.codec import encode
+from liblim.sync.log import LogView
+from liblim.sync.messages import MAX_HEADS, Entry, Ihaz, Kthx, Message, Ucanhaz
+
+ROOM = 64 * 1024
+"""Bytes after which nothing more is composed until they were taken."""
+MAX_PUSHES = 64
+"""Pushed changes that may be unacknowledged; more are announced, for the peer to ask for."""
+MAX_PUSHED = 256 * 1024
+"""Bytes of their bodies."""
+
+
+class _Push(NamedTuple):
+    replica: str
+    seq: int
+    octets: int
+
+
+class Outbox:
+    """Composes what goes out: listings, receipts, pushes, news and windows, in this order."""
+
+    def __init__(self, log: LogView, belief: Belief) -> None:
+        """Speak for ``log`` to a peer that holds what ``belief`` says."""
+        self.changes_out = 0
+        self._log = log
+        self._belief = belief
+        self._bytes = bytearray()
+        self._stale = False
+        self._listing: Sequence[tuple[str, Head]] | None = None
+        self._page = 0
+        self._untold: dict[str, None] = {}
+        self._pushes: deque[Change] = deque()
+        self._unacknowledged: list[_Push] = []
+        self._given: dict[str, Head] = {}
+        self._window: deque[Change] = deque()
+        self._request = 0
+
+    # What is to be said
+
+    def say(self, message: Message) -> None:
+        """Say something at once, before all that is not composed yet."""
+        self._bytes += encode(message)
+
+    def summarise(self) -> None:
+        """Say how many changes we have, and their digest."""
+        self._stale = True
+
+    def list_heads(self) -> None:
+        """Begin a complete listing of our heads, unless one is under way."""
+        if self._listing is None:
+            self._listing, self._page = list(self._log.heads.items()), 0
+
+    def acknowledge(self, changes: Iterable[Change]) -> None:
+        """Say what we hold of these replicas, as their changes came and were dealt with."""
+        for change in changes:
+            if change.replica in self._log.heads:
+                self._untold[change.replica] = None
+
+    def committed(self, changes: Sequence[Change]) -> None:
+        """Let the peer have changes that entered our log: push them, or else announce them."""
+        self._stale = self._stale or bool(changes)
+        for change in changes:
+            if self._belief.seq(change.replica) >= change.seq or not self._push(change):
+                self._untold[change.replica] = None
+
+    def serve(self, request: int, changes: Sequence[Change]) -> None:
+        """Answer a request; what is left of an answer to an earlier one is dropped."""
+        self._request, self._window = request, deque(changes)
+
+    def heard(self) -> None:
+        """Take note that the peer said what it has."""
+        believed = self._belief.seq
+        self._given = {r: head for r, head in self._given.items() if head.seq > believed(r)}
+        self._unacknowledged = [p for p in self._unacknowledged if p.seq > believed(p.replica)]
+
+    def close(self, last: Message | None) -> None:
+        """Say one last thing; what was not composed yet stays unsaid."""
+        self._listing, self._untold, self._stale = None, {}, False
+        self._pushes.clear()
+        self._window.clear()
+        if last is not None:
+            self.say(last)
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many pushed changes the peer has not acknowledged."""
+        return len(self._unacknowledged)
+
+    # Pushing
+
+    def _push(self, change: Change) -> bool:
+        if not self._can_take(change) or len(self._unacknowledged) >= MAX_PUSHES:
+            return False
+        octets = len(change.body or b"")
+        if octets + sum(push.octets for push in self._unacknowledged) > MAX_PUSHED:
+            return False
+        self._pushes.append(change)
+        self._unacknowledged.append(_Push(change.replica, change.seq, octets))
+        self._given[change.replica] = Head(change.seq, change.hash)
+        return True
+
+    def _can_take(self, change: Change) -> bool:
+        """Whether the peer holds, or has been given, all that must be there before a change."""
+        seq, hash = self._known(change.replica)
+        return (
+            self._belief.complete
+            and (change.seq, change.header.prev) == (seq + 1, hash)
+            and all(self._known(dep.replica).seq >= dep.seq for dep in change.header.deps)
+        )
+
+    def _known(self, replica: str) -> Head:
+        believed = self._belief.heads.get(replica, NONE)
+        return max(believed, self._given.get(replica, NONE), key=lambda head: head.seq)
+
+    # Composing
+
+    def data(self) -> bytes:
+        """Bytes to send now, empty if there are none; call again once they were taken."""
+        while len(self._bytes) < ROOM and self._compose():
+            pass
+        data = bytes(self._bytes)
+        self._bytes.clear()
+        return data
+
+    def _compose(self) -> bool:
+        message = (
+            self._next_page()
+            or self._next_receipt()
+            or self._next_push()
+            or self._next_news()
+            or self._next_of_window()
+        )
+        if message is not None:
+            self.say(message)
+        return message is not None
+
+    def _next_page(self) -> Message | None:
+        if self._listing is None:
+            return None
+        entries, rest = self._listing[:MAX_HEADS], self._listing[MAX_HEADS:]
+        self._page += 1
+        self._listing = rest or None
+        return self._ihaz(
+            [Entry(replica, *head) for replica, head in entries], self._page, more=bool(rest)
+        )
+
+    def _next_receipt(self) -> Message | None:
+        held = [r for r in self._untold if self._belief.seq(r) >= self._log.heads[r].seq]
+        if not held:
+            return None
+        self._stale = False
+        log = self._log
+        return Kthx(log.count, log.digest, log.position, tuple(self._take(held)))
+
+    def _next_push(self) -> Message | None:
+        if not self._pushes:
+            return None
+        self.changes_out += 1
+        return Ucanhaz(self._pushes.popleft())
+
+    def _next_news(self) -> Message | None:
+        if self._untold:
+            return self._ihaz(self._take(list(self._untold)))
+        # While receipts are due anyway, more pushes may follow: the digest can wait for the last.
+        if self._stale and not self._unacknowledged:
+            return self._ihaz([])
+        return None
+
+    def _take(self, replicas: list[str]) -> list[Entry]:
+        entries = [Entry(replica, *self._log.heads[replica]) for replica in replicas[:MAX_HEADS]]
+        for entry in entries:
+            del self._untold[entry.replica]
+        return entries
+
+    def _ihaz(self, entries: Iterable[Entry], page: int = 0, *, more: bool = False) -> Message:
+        self._stale = False
+        log = self._log
+        return Ihaz(log.count, log.digest, log.position, 0, page, more, tuple(entries))
+
+    def _next_of_window(self) -> Message | None:
+        if not self._window:
+            return None
+        change = self._window.popleft()
+        if change.seq == self._known(change.replica).seq + 1:
+            self._given[change.replica] = Head(change.seq, change.hash)
+        self.changes_out += 1
+        return Ucanhaz(change, self._request, len(self._window))

@@ -1,0 +1,55 @@
+"""Every reason to close the line on a peer: its code, a sentence, and what would mend it.
+
+The sentences are true on both ends, as both may show them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from liblim.errors import ProtocolError
+
+
+class Refusal(NamedTuple):
+    """The words that go with a code; ``{detail}`` in them is filled in."""
+
+    message: str
+    mend: str
+
+
+_CHECK_ADDRESS = "Check that the address is that of a device with this program."
+_SAME_VERSION = "Update this program on both devices; if that does not help, report it."
+AGAIN = "Nothing needs doing: the connection is tried again by itself."
+
+REFUSALS: dict[str, Refusal] = {
+    "garbage": Refusal("What was sent is not this protocol: {detail}.", _CHECK_ADDRESS),
+    "too-long": Refusal("A line of more than {detail} bytes was sent.", _CHECK_ADDRESS),
+    "half-line": Refusal("The connection ended in the middle of a line.", AGAIN),
+    "bad-message": Refusal("A message breaks the protocol: {detail}.", _SAME_VERSION),
+    "bad-change": Refusal("A change was sent that cannot be right: {detail}.", _SAME_VERSION),
+    "wrong-version": Refusal(
+        "The two devices speak different versions of the protocol ({detail}).",
+        "Update this program on both devices.",
+    ),
+    "yourself": Refusal(
+        "This address leads back to the same device.", "Enter the address of the other device."
+    ),
+    "not-paired": Refusal("The two devices are not paired.", "Pair them by address."),
+    "another-library": Refusal(
+        "Each of the two devices holds notes of its own, in different libraries.",
+        "Pair a device that holds no notes yet, or start it with a new data folder.",
+    ),
+    "too-late": Refusal("Nobody said hello within {detail} seconds.", _CHECK_ADDRESS),
+    "too-slow": Refusal("Nothing of what was sent was taken for {detail} seconds.", AGAIN),
+    "too-many": Refusal("Too many strangers are connected at once.", AGAIN),
+    "trouble": Refusal(
+        "One of the two devices cannot read or write its notes right now.",
+        "Look at what it says there; the connection is tried again by itself.",
+    ),
+}
+
+
+def refusal(code: str, detail: str = "") -> ProtocolError:
+    """The error for a code of the table, ready to be raised or sent."""
+    found = REFUSALS[code]
+    return ProtocolError(code, found.message.format(detail=detail), found.mend)

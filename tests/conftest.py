@@ -1,0 +1,82 @@
+"""What holds for all tests: no screen, no touching of a person's own data, seeds, long tests."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Before anything asks for them: Qt when its application starts, platformdirs at each call.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this project."""
+    group = parser.getgroup("limnotes")
+    group.addoption("--long", action="store_true", help="run the tests marked long, too")
+    group.addoption("--seed", type=int, help="replay randomised tests (default: another each run)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the seed of this run; pytest-xdist hands the options on to its workers."""
+    if config.option.seed is None:
+        config.option.seed = random.SystemRandom().randrange(2**32)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say how to replay this run."""
+    return f"randomised tests: replay with --seed {config.option.seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes long, unless it is asked for."""
+    if config.option.long:
+        return
+    skip = pytest.mark.skip(reason="takes long: runs with --long")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders() -> Iterator[None]:
+    """Keep the tests, and the processes they start, out of a person's own data."""
+    # Short, because the path of a socket may have no more than 104 bytes.
+    place = Path(tempfile.mkdtemp(prefix="lim-"))
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "RUNTIME_DIR", "STATE_HOME"):
+            folder = place / kind.partition("_")[0].lower()
+            folder.mkdir(mode=0o700)
+            patch.setenv(f"XDG_{kind}", str(folder))
+        yield
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Seed of this run for a randomised test, printed so that a failure shows it."""
+    value: int = request.config.option.seed
+    print(f"replay with --seed {value}")
+    return value
+
+
+@pytest.fixture
+def long_run(request: pytest.FixtureRequest) -> bool:
+    """Whether there is time for many rounds."""
+    return bool(request.config.option.long)
+
+
+@pytest.fixture
+def traces() -> Path:
+    """Folder of recorded editing traces, which lies beside the project where there is one."""
+    folder = Path(os.environ.get("LIMNOTES_TRACES", ROOT.parent / "shared" / "traces"))
+    if not folder.is_dir():
+        pytest.skip(f"no editing traces in {folder}; LIMNOTES_TRACES names another place")
+    return folder

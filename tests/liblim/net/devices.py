@@ -1,0 +1,187 @@
+"""Devices for the network tests, and both kinds of loop to run them on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from liblim.aio import AsyncDatabase, Pause
+from liblim.errors import LimError
+from liblim.net import Address, LogLine, Node, PeerStatus, Timing
+from liblim.peers import PeerRecord
+from liblim.sync.codec import LineDecoder, Unknown, encode
+from liblim.sync.messages import MAX_LINE, Message, Ohai
+from tests.liblim.things import Thing
+
+QUICK = Timing(connect=5.0, greeting=5.0, write=5.0, linger=0.5, first_retry=0.02, last_retry=0.05)
+"""Retries at once, as tests do not wait; everything else as long as a busy machine may need."""
+
+Test = Callable[[], Coroutine[Any, Any, None]]
+
+
+def both_loops(test: Test) -> Callable[..., None]:
+    """Run a test on plain asyncio and on Qt's loop."""
+
+    @pytest.mark.parametrize("loop", ["asyncio", "qasync"])
+    def run(loop: str, request: pytest.FixtureRequest) -> None:
+        if loop == "asyncio":
+            asyncio.run(test())
+        else:
+            qasync = pytest.importorskip("qasync")
+            with qasync.QEventLoop(request.getfixturevalue("qapp")) as qt_loop:
+                qt_loop.run_until_complete(test())
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
+class Device:
+    """A database in memory on the network."""
+
+    def __init__(self, database: AsyncDatabase, name: str, timing: Timing) -> None:
+        self.database = database
+        self.lines: list[LogLine] = []
+        self._something = asyncio.Event()
+        self.node = Node(database, name=name, agent="test/1", timing=timing, random=Random(1))
+        self.node.on_event = self._line
+        self.node.on_change = self._something.set
+        database.subscribe(lambda _: self._something.set())
+
+    def _line(self, line: LogLine) -> None:
+        self.lines.append(line)
+        self._something.set()
+
+    @property
+    def address(self) -> Address:
+        assert self.node.listening is not None
+        return self.node.listening
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        """Wait until something holds; it is looked at whenever the device tells of anything."""
+        while not holds():
+            await asyncio.wait_for(self._something.wait(), 10)
+            self._something.clear()
+
+    async def logged(self, text: str) -> LogLine:
+        """Wait for a line of the sync log that has this text."""
+        await self.until(lambda: any(text in line.text for line in self.lines))
+        return next(line for line in self.lines if text in line.text)
+
+    def peer(self, other: Device) -> PeerStatus | None:
+        """What this device knows of another."""
+        found = [s for s in self.node.status() if s.device == other.database.device]
+        return found[0] if found else None
+
+    async def pair(self, other: Device) -> PeerRecord:
+        return (await self.node.pair(*other.address)).peer
+
+    async def identical(self, *others: Device) -> None:
+        """Wait until this device and others hold the same, and this one knows it."""
+        for other in others:
+            await self.until(lambda other=other: self._identical(other))
+
+    def _identical(self, other: Device) -> bool:
+        status = self.peer(other)
+        same = self.database.digest == other.database.digest
+        return same and status is not None and status.identical is True
+
+    async def write(self, text: str) -> Thing:
+        thing = self.database.create(Thing)
+        thing.body.insert(0, text)
+        await self.database.commit()
+        return thing
+
+    async def read(self, oid: str) -> str:
+        return str((await self.database.get(Thing, oid)).body)
+
+
+@asynccontextmanager
+async def device(
+    name: str, *, timing: Timing = QUICK, database: AsyncDatabase | None = None, port: int = 0
+) -> AsyncIterator[Device]:
+    """A device that listens on some port, until the end of the block."""
+    own = database or await AsyncDatabase.open(":memory:", [Thing])
+    found = Device(own, name, timing)
+    await found.node.start(port=port)
+    try:
+        yield found
+    finally:
+        await found.node.stop()
+        if database is None:
+            await own.close()
+
+
+class Stranger:
+    """A bare socket that says what a test wants."""
+
+    def __init__(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        self._reader, self.writer = streams
+        self._decoder = LineDecoder(MAX_LINE)
+
+    async def say(self, *words: bytes | Message) -> None:
+        for word in words:
+            self.writer.write(word if isinstance(word, bytes) else encode(word))
+        await self.writer.drain()
+
+    async def hear(self) -> Message | None:
+        """The next message, ``None`` at the end of the stream."""
+        while (message := self._decoder.next()) is None:
+            data = await asyncio.wait_for(self._reader.read(65536), 10)
+            if not data:
+                return None
+            self._decoder.feed(data)
+        assert not isinstance(message, Unknown)
+        return message
+
+    async def hear_all(self) -> list[Message]:
+        """All messages up to the end of the stream."""
+        found = []
+        while (message := await self.hear()) is not None:
+            found.append(message)
+        return found
+
+    async def hear_of(self, kind: type[Message]) -> Any:
+        """The next message of a kind."""
+        while (message := await self.hear()) is not None:
+            if isinstance(message, kind):
+                return message
+        raise AssertionError(f"the stream ended without {kind.verb}")
+
+
+@asynccontextmanager
+async def stranger(at: Device) -> AsyncIterator[Stranger]:
+    """A raw connection to a device."""
+    streams = await asyncio.open_connection(*at.address)
+    try:
+        yield Stranger(streams)
+    finally:
+        streams[1].transport.abort()
+
+
+def greeting(at: Device, letter: str = "e", **members: Any) -> Ohai:
+    """A greeting that a device accepts, as from an empty device that wants to be paired."""
+    members = {"library": at.database.library, "empty": True, "pair": True, **members}
+    return Ohai(protocol=0, device=letter * 32, **members)
+
+
+async def failure(pairing: Coroutine[Any, Any, Any]) -> str:
+    """The sentence with which pairing failed."""
+    with pytest.raises(LimError) as caught:
+        await pairing
+    return str(caught.value)
+
+
+@pytest.fixture
+def no_stray_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing may end up in the log of asyncio or of the links."""
+    yield
+    assert [record.getMessage() for record in caplog.records if record.levelno >= 30] == []
+
+
+SHORT = Pause(0.01, 0.02)
