@@ -56,7 +56,7 @@ def own_folders() -> Iterator[None]:
             folder.mkdir(mode=0o700)
             patch.setenv(f"XDG_{kind}", str(folder))
         yield
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture
@@ -65,12 +65,6 @@ def seed(request: pytest.FixtureRequest) -> int:
     value: int = request.config.option.seed
     print(f"replay with --seed {value}")
     return value
-
-
-@pytest.fixture
-def long_run(request: pytest.FixtureRequest) -> bool:
-    """Whether there is time for many rounds."""
-    return bool(request.config.option.long)
 
 
 @pytest.fixture
