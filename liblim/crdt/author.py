@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from liblim.crdt.ops import COUNTER_LIMIT, Id, Op, Ref, check_id, make_ref, width
+from liblim.crdt.ops import COUNTER_LIMIT, Id, Op, check_id, make_ref, width
 from liblim.errors import OperationError
 
 LONGEST_RUN = 4096
@@ -14,9 +14,10 @@ LONGEST_RUN = 4096
 class Author:
     """Hands out counters to the fields that edit under one replica id, and gathers their operations.
 
-    ``replica`` and ``counter`` are the id of the next operation.  ``begin``, where set, is called before
-    the first operation after a :meth:`take` and may give both new values; what it raises stops that edit.
-    ``edits`` grows with each edit, whether it makes an operation of its own or lengthens the last one.
+    ``replica`` and ``counter`` are the id of the next operation; that counter is above all that the
+    fields have seen (Lamport's rule).  ``begin``, where set, is called before the first operation after
+    a :meth:`take` and may give both new values; what it raises stops that edit.  ``edits`` grows with
+    each edit, whether it makes an operation of its own or lengthens the last one.
     """
 
     __slots__ = ("_open", "_pending", "begin", "counter", "edits", "replica")
@@ -65,17 +66,22 @@ class Author:
         self._pending.append((counter, field, ["+", make_ref(left, self.replica), text]))
         return counter
 
-    def record_delete(self, field: str, target: Id, n: int) -> int:
-        """Append a delete, or widen the last one by it, after :meth:`start`; return its counter."""
-        counter = self.counter
+    def record_delete(self, field: str, counter: int, owner: str, n: int) -> None:
+        """Append a delete of ``n`` elements of ``owner``, or widen the last one, after :meth:`start`."""
+        own = owner == self.replica
         self.edits += 1
-        ref = make_ref(target, self.replica)
         if self._pending:
-            first, owner, last = self._pending[-1]
-            if first == counter and last[0] == "-" and owner == field and _widen(last, ref, n):
-                return counter
-        self._pending.append((counter, field, ["-", ref, n]))
-        return counter
+            at, name, last = self._pending[-1]
+            if at == self.counter and last[0] == "-" and name == field:
+                ref, size = last[1], last[2]
+                low, lower = (ref, self.replica) if isinstance(ref, int) else ref
+                if lower == owner and low in (counter + n, counter - size):
+                    if low > counter:
+                        last[1] = counter if own else [counter, owner]
+                    last[2] = size + n
+                    return
+        ref = counter if own else [counter, owner]
+        self._pending.append((self.counter, field, ["-", ref, n]))
 
     def take(self) -> list[tuple[int, str, Op]]:
         """The operations since the last take as (counter, field, operation), in order of counters."""
@@ -88,22 +94,3 @@ class Author:
         """Lamport's rule: what is written from now on has a higher counter than what was seen."""
         if counter >= self.counter:
             self.counter = counter + 1
-
-
-def _widen(last: Op, ref: Ref, n: int) -> bool:
-    """Widen the delete ``last`` by ``n`` elements from ``ref`` on, where they are neighbours."""
-    here = last[1]
-    if isinstance(here, int):
-        if not isinstance(ref, int):
-            return False
-        first, counter = here, ref
-    elif isinstance(ref, int) or ref[1] != here[1]:
-        return False
-    else:
-        first, counter = here[0], ref[0]
-    if counter + n == first:
-        last[1] = ref
-    elif first + last[2] != counter:
-        return False
-    last[2] += n
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from typing import Any, NoReturn, Self
 
@@ -11,7 +11,7 @@ from liblim.crdt.ops import Op, width
 from liblim.errors import DefinitionError, OperationError
 
 
-class Field(ABC):
+class Field(metaclass=ABCMeta):
     """A replicated value.
 
     As a class attribute of a document type it is a prototype that only holds options; :meth:`bind` makes

@@ -61,11 +61,11 @@ class Register(Field, Generic[V]):
     def set(self, value: V) -> None:
         """Write ``value``, if it is another one.  Raises OperationError where it is not of the type."""
         fresh = self._checked(value)
-        if canonical(self._value) == canonical(value):
+        if canonical(self._value) == canonical(fresh):
             return
         author = self._author
         author.start()
-        counter = author.record(self._name, ["=", fresh])
+        counter = author.record(self._name, ["=", self._checked(value)])
         self._write(counter, author.replica, fresh)
 
     @property
@@ -88,8 +88,10 @@ class Register(Field, Generic[V]):
 
     def _checked(self, value: object) -> V:
         """A copy of a value of the right type."""
-        text = canonical(value)
         wanted = type(self._default)
+        if wanted is float and type(value) is int:
+            value = float(value)
+        text = canonical(value)
         if self._default is not None and type(value) is not wanted:
             raise OperationError(f"This register holds a {wanted.__name__}.")
         copy: V = parse(text)

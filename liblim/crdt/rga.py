@@ -27,7 +27,7 @@ class Rga(Sequence):
 
     # Edits by position, which are this replica's
 
-    def type(self, pos: int, counter: int, replica: str, text: str) -> Id:
+    def write(self, pos: int, counter: int, replica: str, text: str) -> Id:
         """Insert new elements, with ids above all here, at ``pos``; return their left neighbour.
 
         That is the visible element before ``pos``, so what replaces deleted text stands before what
@@ -62,8 +62,19 @@ class Rga(Sequence):
         """Delete the ``n`` visible elements from ``pos`` on, and return them."""
         span = self.seek(pos + 1)
         i = self.number()
+        chunk = span.chunk
         offset = span.length + pos - self._end
-        first = chunk = span.chunk
+        if offset + n <= span.length:
+            text = span.text[offset : offset + n]
+            piece = (span.counter + offset, span.replica, text, pos)
+            self._bury(span, i, offset, n, pos)
+            self.balance(chunk)
+            return [piece]
+        return self._erase_across(chunk, i, offset, pos, n)
+
+    def _erase_across(self, chunk: Chunk, i: int, offset: int, pos: int, n: int) -> list[Piece]:
+        """Delete ``n`` visible elements, which begin at ``offset`` of span ``i`` of ``chunk``."""
+        first = chunk
         gone: list[Piece] = []
         while n:
             if i == len(chunk.spans):
@@ -81,7 +92,7 @@ class Rga(Sequence):
         self.balance(chunk)
         if first is not chunk:
             self.balance(first)
-        return gone
+        return _joined(gone)
 
     # Edits by id, which are anybody's
 
@@ -142,7 +153,7 @@ class Rga(Sequence):
                 self._bury(span, i, offset, size, pos + offset)
                 self.balance(chunk)
             counter += size
-        return gone
+        return _joined(gone)
 
     def runs(self, counter: int, replica: str, n: int) -> Iterator[tuple[int, int]]:
         """What is here of ``n`` elements from this id on, as (counter, n) of what lies in one span each."""
@@ -252,3 +263,22 @@ class Rga(Sequence):
 def _adjoin(span: Span, counter: int, replica: str) -> bool:
     """Whether the ids of ``span`` go on with this one."""
     return span.counter + span.length == counter and span.replica == replica
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """The same pieces with those joined that were neighbours and whose ids go on."""
+    if len(pieces) < 2:
+        return pieces
+    joined: list[Piece] = []
+    parts: list[str] = []
+    counter, replica, _, start = pieces[0]
+    end = counter
+    for first, owner, text, pos in pieces:
+        if first != end or owner != replica or pos != start:
+            joined.append((counter, replica, "".join(parts), start))
+            parts = []
+            counter, replica, start = first, owner, pos
+        parts.append(text)
+        end = first + len(text)
+    joined.append((counter, replica, "".join(parts), start))
+    return joined

@@ -11,9 +11,9 @@ MOST_SPANS = 64
 """A chunk with more spans is divided."""
 FILL = 48
 """Spans in each chunk of a text that was loaded."""
-LONGEST_TEXT = 16384
+LONGEST_TEXT = 2048
 """Characters in one visible span at most: an edit inside copies them."""
-STRIDE = 32
+STRIDE = 64
 """Chunks that are passed at a time on a long way."""
 
 
@@ -164,10 +164,12 @@ class Sequence:
 
     def fill(self, spans: list[Span]) -> None:
         """Hold these spans, the sequence being empty.  Raises OperationError where two share an id."""
-        for replica in {span.replica for span in spans}:
-            self.ids[replica] = SpanIndex()
-        for owner, index in self.ids.items():
-            index.fill([span for span in spans if span.replica == owner])
+        owned: dict[str, list[Span]] = {}
+        for span in spans:
+            owned.setdefault(span.replica, []).append(span)
+        for replica, own in owned.items():
+            index = self.ids[replica] = SpanIndex()
+            index.fill(own)
         pieces = [spans[i : i + FILL] for i in range(0, len(spans), FILL)]
         self.chunks = [Chunk(number) for number in range(len(pieces))] or [Chunk(0)]
         for chunk, piece in zip(self.chunks, pieces, strict=False):

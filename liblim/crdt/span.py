@@ -112,9 +112,10 @@ class SpanIndex:
         b = bisect_right(self.firsts, span.counter) - 1
         bucket = self.buckets[b]
         del bucket[bisect_right(bucket, span.counter, key=_COUNTER) - 1]
-        if not bucket and b:
+        if not bucket and len(self.buckets) > 1:
             del self.buckets[b]
             del self.firsts[b]
+            self.firsts[0] = 0
 
     def lowered(self, span: Span, counter: int) -> None:
         """Learn that ``span``, which began at ``counter``, begins lower now."""

@@ -37,6 +37,8 @@ from liblim.errors import OperationError
 VERSION = 0
 MOST_OCTETS = 2**28
 """No part of a state is larger than this when plain."""
+MOST_ROWS = 2**24
+"""No table of a state has more rows."""
 
 _SIZES = struct.Struct("<II")
 _SIZE = struct.Struct("<I")
@@ -104,6 +106,8 @@ def _build(text: str, table: bytes) -> tuple[Rga, dict[str, int]]:
     replicas = _read_replicas(table[_SIZE.size : at])
     (count,) = _SIZE.unpack_from(table, at)
     at += _SIZE.size
+    if count > MOST_ROWS:
+        raise OperationError("A state is too large.")
     columns: list[Numbers[int]] = []
     for _ in range(4):
         column, at = _unpack_column(table, at, count)

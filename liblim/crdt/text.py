@@ -78,7 +78,8 @@ class Text(Field):
 
         Raises IndexError where ``pos`` is outside the text, OperationError for a lone surrogate.
         """
-        check_text(text)
+        if type(text) is not str or not text.isascii():
+            check_text(text)
         rga, n = self._rga, len(text)
         if not 0 <= pos <= rga.length:
             raise IndexError(f"position {pos} is outside a text of {rga.length} characters")
@@ -87,7 +88,7 @@ class Text(Field):
         author = self._author
         author.start(n)
         counter, replica = author.counter, author.replica
-        left = rga.type(pos, counter, replica, text)
+        left = rga.write(pos, counter, replica, text)
         author.record_insert(self._name, left, text)
         self._history.inserted(pos, counter, replica, n)
 
@@ -108,19 +109,18 @@ class Text(Field):
         """
         check_text(text)
         self._check_range(pos, n)
-        if n and text:
+        both = n > 0 and text != ""
+        if both:
             self._history.end_group()
-            self.delete(pos, n)
+        self.delete(pos, n)
+        if both:
             self._history.replacing()
-            self.insert(pos, text)
-        else:
-            self.delete(pos, n)
-            self.insert(pos, text)
+        self.insert(pos, text)
 
     def _record_deletes(self, pieces: list[Piece]) -> None:
         author = self._author
         for counter, replica, text, _ in pieces:
-            author.record_delete(self._name, (counter, replica), len(text))
+            author.record_delete(self._name, counter, replica, len(text))
             self._marks[author.replica] = author.counter
 
     def _check_range(self, pos: int, n: int) -> None:
@@ -159,7 +159,8 @@ class Text(Field):
         """Take back the last group of ``source`` that still has an effect; ``target`` gets its reverse."""
         effect: list[Splice] = []
         self._history.end_group()
-        self._author.start(0)
+        if source:
+            self._author.start(0)
         while source and not effect:
             reverse: Group = []
             renames = Renames()
@@ -178,9 +179,10 @@ class Text(Field):
         for counter, replica, n in ranges:
             pieces = self._rga.delete(counter, replica, n)
             self._record_deletes(pieces)
-            for start, owner, text, pos in pieces:
-                reverse.append(Step(start, owner, len(text), text))
+            for _, _, text, pos in pieces:
                 splices.append(effect, Splice(pos, len(text), ""))
+            for start, owner, text, _ in reversed(pieces):
+                reverse.append(Step(start, owner, len(text), text))
 
     def _bring_back(
         self, step: Step, text: str, reverse: Group, renames: Renames, effect: list[Splice]
@@ -249,14 +251,12 @@ class Text(Field):
         index = self._rga.ids.get(replica)
         if index is None or counter >= index.end():
             return 0
-        known, end = 0, counter + len(text)
+        known = 0
         for start, n in self._rga.runs(counter, replica, len(text)):
             here = self._rga.visible(start, replica, n)
             if start != counter + known or (here and here != text[known : known + n]):
                 raise OperationError("Another element has this id.")
             known += n
-        if known < len(text) and 0 < index.next(counter + known) < end:
-            raise OperationError("Another element has this id.")
         return known
 
     def _apply_delete(self, counter: int, replica: str, op: Op) -> list[Splice]:

@@ -130,21 +130,27 @@ class History:
         self._caret = pos
         self._held += n
         group = self.undos[-1]
-        for counter, replica, text, _ in pieces:
+        for counter, replica, text, _ in reversed(pieces):
             if not (group and _widen(group[-1], counter, replica, text)):
                 group.append(Step(counter, replica, len(text), text))
+        if self._held > MOST_TEXT:
+            self._forget()
 
     def replacing(self) -> None:
         """Let the insert that follows, at the place of the last delete, belong to its group."""
         self._inserting = True
 
     def _begin(self, *, inserting: bool) -> None:
-        """Begin a group; forget what can no more be redone, and the oldest groups beyond the bounds."""
+        """Begin a group; what was undone can no more be redone."""
         while self.redos:
             self._held -= _size(self.redos.pop())
         self.undos.append([])
         self._inserting = inserting
         self._open = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the oldest groups that are beyond the bounds."""
         while len(self.undos) > MOST_GROUPS or (self._held > MOST_TEXT and len(self.undos) > 1):
             self._held -= _size(self.undos.pop(0))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from liblim.net.address import DEFAULT_PORT, Address, parse_address
-from liblim.net.node import LogLine, Node, Paired
-from liblim.net.peer import PeerStatus
+from liblim.net.facts import LogLine, Paired, PeerStatus
+from liblim.net.node import Node
 from liblim.net.timing import Timing
 
 __all__ = [

@@ -23,7 +23,9 @@ async def dial(address: Address, patience: float) -> Streams:
             "only: use 127.0.0.1."
         )
     try:
-        return await asyncio.wait_for(asyncio.open_connection(address.host, address.port), patience)
+        # Not wait_for: before Python 3.12 it swallows a cancellation at the moment of success.
+        async with asyncio.timeout(patience):
+            return await asyncio.open_connection(address.host, address.port)
     except TimeoutError:
         raise LimError(
             f"{address} does not answer. Check the address, and that the device is on."

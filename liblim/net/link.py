@@ -34,8 +34,6 @@ _log = logging.getLogger(__name__)
 class Forked(NamedTuple):
     """The log set changes aside: they contradict others that it holds."""
 
-    changes: int
-
 
 Notice: TypeAlias = Event | Forked
 
@@ -73,7 +71,7 @@ class Link:
         self.session = session
         self.target = target
         self.expected = expected
-        self.ready = False
+        self.ready = self.forked = False
         self.closed: Closed | None = None
         self.decided = asyncio.Event()
         self.over = asyncio.Event()
@@ -147,7 +145,7 @@ class Link:
             case Arrived(changes):
                 receipt = await self._database.receive(changes)
                 if receipt.aside:
-                    self._owner.noticed(self, Forked(len(receipt.aside)))
+                    self._owner.noticed(self, Forked())
                 if receipt.refused is not None:
                     raise receipt.refused
                 self.session.settled(changes, self._loop.time())
@@ -183,6 +181,10 @@ class Link:
         self.session.leave(reason)
         self._pump()
 
+    def drop(self) -> None:
+        """Close the connection without a word."""
+        self._writer.transport.abort()
+
     def _pump(self) -> None:
         """After anything was put into the session: let out what it has to say."""
         for event in self.session.events():
@@ -216,6 +218,9 @@ class Link:
                     return
         except OSError:
             return  # the reader is told, too
+        except Exception:
+            _log.exception("a link failed")
+            self._writer.transport.abort()
 
     # Time
 

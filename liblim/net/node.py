@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random, SystemRandom
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,12 +15,14 @@ from liblim.change import Change
 from liblim.errors import LimError, StoreError
 from liblim.net.address import DEFAULT_PORT, Address, parse_address
 from liblim.net.dial import Streams, dial
+from liblim.net.facts import LogLine, Paired, PeerStatus
 from liblim.net.link import Forked, Link, Notice
 from liblim.net.listener import listen
-from liblim.net.peer import Peer, PeerStatus
+from liblim.net.peer import Peer
 from liblim.net.timing import Timing
 from liblim.peers import PeerRecord
 from liblim.sync import AdoptLibrary, Closed, Ohai, Ready, Session, Unknown, Welcomed, refusal
+from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 
 MAX_STRANGERS = 32
@@ -29,25 +31,6 @@ GATHER = 0.05
 """Seconds for which changes of the status are gathered before they are told."""
 
 SUPERSEDED = "Another connection between the two devices is used instead."
-
-
-class Paired(NamedTuple):
-    """What came of pairing: the device, and whether it was paired before."""
-
-    peer: PeerRecord
-    already: bool
-
-
-class LogLine(NamedTuple):
-    """Something that a person may want to know: ``at`` in Unix seconds, ``level`` as in logging.
-
-    ``device`` is the paired device it is about, empty where there is none.
-    """
-
-    at: float
-    level: str
-    device: str
-    text: str
 
 
 class Node:
@@ -89,17 +72,25 @@ class Node:
 
     # From start to stop
 
+    async def load(self) -> None:
+        """Read which devices are paired, for ``status``; ``start`` does so by itself.
+
+        Raises StoreError.
+        """
+        for record in await self._database.load_peers():
+            self._peers.setdefault(record.device, Peer(record, self._timing, self._random))
+
     async def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> Address:
         """Listen on ``port`` or the next free one (0: any), and connect; returns where it listens.
 
         Raises LimError.
         """
-        peers = await self._database.load_peers()
+        await self.load()
         self._server, self.listening = await listen(self._accept, host, port)
         self._unsubscribe = self._database.subscribe(self._committed)
         self._say("info", "", f"Listening at {self.listening}.")
-        for record in peers:
-            self._add(record)
+        for peer in self._peers.values():
+            self._keep_connected(peer)
         return self.listening
 
     async def stop(self, reason: str = "The program ends.") -> None:
@@ -146,28 +137,29 @@ class Node:
         peer = self._peers.pop(device, None)
         if peer is None:
             return
-        await _cancelled([self._connectors.pop(device)])
-        if peer.link is not None:
-            peer.link.leave("The two devices are no longer paired.")
+        if device in self._connectors:
+            await _cancelled([self._connectors.pop(device)])
+        for link in list(self._links):
+            if device in (link.expected, link.session.hello and link.session.hello.device):
+                link.leave("The two devices are no longer paired.")
         await self._database.forget_peer(device)
         self._say("info", device, f"{peer.label} is no longer paired with this device.")
         self.changed()
 
-    def _add(self, record: PeerRecord) -> Peer:
-        peer = Peer(record, self._timing, self._random)
-        self._peers[record.device] = peer
+    def _keep_connected(self, peer: Peer) -> None:
         connecting = peer.keep_connected(self._connect, self._clock)
-        self._connectors[record.device] = asyncio.ensure_future(connecting)
+        self._connectors[peer.record.device] = asyncio.ensure_future(connecting)
         self.changed()
-        return peer
 
     # Connections
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._strangers[self._open((reader, writer))] = None
-        if len(self._strangers) > MAX_STRANGERS:
-            oldest = next(iter(self._strangers))
-            oldest.refuse(refusal("too-many"))
+        waiting = [link for link in self._strangers if link.closed is None]
+        if len(waiting) > MAX_STRANGERS:
+            waiting[0].refuse(refusal("too-many"))
+        if len(self._strangers) > 2 * MAX_STRANGERS:
+            next(iter(self._strangers)).drop()  # it may not have heard why, but others want in
 
     async def _connect(self, peer: Peer) -> None:
         """Make a connection to a peer and wait for its end."""
@@ -204,8 +196,12 @@ class Node:
         )
         task = asyncio.ensure_future(link.run())
         self._links[link] = task
-        task.add_done_callback(lambda _: self._links.pop(link, None))
+        task.add_done_callback(lambda _: self._forget(link))
         return link
+
+    def _forget(self, link: Link) -> None:
+        del self._links[link]
+        self._strangers.pop(link, None)
 
     def _committed(self, changes: Sequence[Change]) -> None:
         for link in list(self._links):
@@ -233,12 +229,13 @@ class Node:
                     f"said {verb}, which this version does not know. It was passed "
                     "over; an update of this program may know it.",
                 )
-            case Forked(count):
+            case Forked() if not link.forked:
+                link.forked = True  # the same changes come again and again
                 self._tell_of(
                     link,
                     "error",
-                    f"sent {count} changes that contradict others with the same "
-                    "number, as happens after a backup was restored. They are kept aside.",
+                    "sent changes that contradict others with the same number, as happens after a "
+                    "backup was restored. They are kept aside; nothing is lost.",
                 )
 
     def _welcomed(self, link: Link, hello: Ohai) -> None:
@@ -253,8 +250,10 @@ class Node:
         """Both sides accepted each other: this is a paired device's link, if it has no better."""
         peer = self._peers.get(hello.device)
         if peer is None:
-            peer = self._add(PeerRecord(hello.device))
-            self._say("info", hello.device, f"Paired with {hello.name or 'a device'}.")
+            peer = Peer(PeerRecord(hello.device), self._timing, self._random)
+            self._peers[hello.device] = peer
+            self._keep_connected(peer)
+            self._say("info", hello.device, f"Paired with {_called(hello)}.")
         rival = peer.link
         if rival is not None and not self._outranks(link, rival, hello.device):
             link.leave(SUPERSEDED)
@@ -285,10 +284,11 @@ class Node:
         elif hello.port and (not address or parse_address(address).host == link.host):
             # Its port may have moved; an address that a person gave for another host stays.
             address = str(Address(link.host, hello.port))
-        return replace(record, name=hello.name, address=address, last_seen=self._clock())
+        return replace(
+            record, name=on_one_line(hello.name), address=address, last_seen=self._clock()
+        )
 
     def _closed(self, link: Link, closed: Closed) -> None:
-        self._strangers.pop(link, None)
         peer = self._peer_of(link)
         if peer is None:
             # Pairing says itself what failed; a device that was just unpaired left in good order.
@@ -340,7 +340,7 @@ class Node:
     def _tell_of(self, link: Link, level: str, text: str) -> None:
         hello = link.session.hello
         assert hello is not None
-        self._say(level, hello.device, f"{hello.name or 'A device'} {text}")
+        self._say(level, hello.device, f"{_called(hello)} {text}")
 
     def _say(self, level: str, device: str, text: str) -> None:
         self.on_event(LogLine(self._clock(), level, device, text))
@@ -363,6 +363,10 @@ class Node:
 
 REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
 """Reasons to close that will not go away by themselves."""
+
+
+def _called(hello: Ohai) -> str:
+    return on_one_line(hello.name) or "A device without a name"
 
 
 def _sentence(closed: Closed) -> str:

@@ -11,44 +11,13 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from liblim.net.facts import PeerStatus
 from liblim.net.link import Link
 from liblim.net.timing import BackOff, Timing
 from liblim.peers import PeerRecord
 from liblim.sync import Closed
+from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """What is known of one paired device right now.
-
-    Times are in Unix seconds, durations in seconds, sizes in bytes; ``None`` is "not known".
-    ``incoming`` says that it connected to us; ``refused`` that one side sent the other away.
-    """
-
-    device: str
-    name: str
-    agent: str
-    address: str
-    connected: bool
-    connecting: bool
-    incoming: bool
-    last_seen: float | None
-    count: int | None
-    digest: str
-    identical: bool | None
-    they_lack: int | None
-    we_lack: int | None
-    waiting_for: str
-    changes_in: int
-    changes_out: int
-    bytes_in: int
-    bytes_out: int
-    round_trip: float | None
-    error: str
-    error_since: float | None
-    refused: bool
-    next_try: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +45,7 @@ class Peer:
     @property
     def label(self) -> str:
         """What to call it."""
-        return self.record.name or "A device"
+        return self.record.name or "A device without a name"
 
     @property
     def linked(self) -> bool:
@@ -110,7 +79,8 @@ class Peer:
         delay = self._back_off.next()
         self.next_try = clock() + delay
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
 
     def nudge(self) -> None:
         """Try at once: there is reason to think that it works."""
@@ -122,7 +92,7 @@ class Peer:
     def accept(self, link: Link, record: PeerRecord) -> None:
         """Take note of a connection that both sides accepted."""
         self.record, self.link = record, link
-        self.agent = link.session.hello.agent if link.session.hello else ""
+        self.agent = on_one_line(link.session.hello.agent) if link.session.hello else ""
         self.connecting, self.next_try, self.trouble = False, None, None
 
     def lose(self, link: Link, closed: Closed, now: float) -> None:

@@ -89,11 +89,13 @@ class Outbox:
         self._unacknowledged = [p for p in self._unacknowledged if p.seq > believed(p.replica)]
 
     def close(self, last: Message | None) -> None:
-        """Say one last thing; what was not composed yet stays unsaid."""
+        """Say one last thing, or nothing more; what was not composed yet stays unsaid."""
         self._listing, self._untold, self._stale = None, {}, False
         self._pushes.clear()
         self._window.clear()
-        if last is not None:
+        if last is None:
+            self._bytes.clear()
+        else:
             self.say(last)
 
     @property

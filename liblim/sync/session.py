@@ -32,8 +32,9 @@ from liblim.sync.messages import (
     Ohai,
     Sup,
     Ucanhaz,
+    on_one_line,
 )
-from liblim.sync.refusals import AGAIN, refusal
+from liblim.sync.refusals import AGAIN, REFUSALS, refusal
 
 GREETING_TIMEOUT = 10.0
 """Seconds until the peer must have said ``ØHAI``."""
@@ -242,11 +243,14 @@ class Session:
             self._end(Closed("left", reason), Kthxbye(reason[:500]))
 
     def _refused(self, message: Nowai, now: float) -> None:
-        reason = message.message or "The other device closed the line without saying why."
-        self._end(Closed(message.code, reason, message.mend, by_peer=True))
+        reason = on_one_line(message.message)
+        reason = reason or "The other device closed the line without saying why."
+        # A code of a newer version is trouble of some kind; and a peer may not say "lost" for us.
+        code = message.code if message.code in REFUSALS else "trouble"
+        self._end(Closed(code, reason, on_one_line(message.mend), by_peer=True))
 
     def _left(self, message: Kthxbye, now: float) -> None:
-        self._end(Closed("left", message.reason, by_peer=True))
+        self._end(Closed("left", on_one_line(message.reason), by_peer=True))
 
     def _end(self, closed: Closed, last: Message | None = None) -> None:
         self._move(Cue.END)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.liblim.crdt.network import Network
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_random_histories_converge_with_the_oracle(seed: int) -> None:
-    rng = Random(seed)
+@pytest.mark.parametrize("case", range(40))
+def test_random_histories_converge_with_the_oracle(case: int) -> None:
+    rng = Random(case)
     Network(rng.choice([1, 2, 3, 4]), rng).run(80)
 
 
@@ -23,15 +23,13 @@ def test_histories_that_hypothesis_draws_converge_with_the_oracle(peers: int, rn
     Network(peers, rng).run(30)
 
 
-def test_histories_of_this_run(request: pytest.FixtureRequest) -> None:
-    seed = request.config.option.seed
+def test_histories_of_this_run(seed: int) -> None:
     for round_ in range(5):
         Network(3, Random(f"{seed}/{round_}")).run(100)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
-def test_a_long_campaign(request: pytest.FixtureRequest) -> None:
-    seed = request.config.option.seed
+def test_a_long_campaign(seed: int) -> None:
     for round_ in range(1000):
         Network(4, Random(f"{seed}/{round_}")).run(250)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from liblim.aio import LONG_PAUSE, SHORT_PAUSE, AsyncDatabase
+from liblim.aio import LONG_PAUSE, SHORT_PAUSE, AsyncDatabase, Pause
 from liblim.errors import LimError, StoreError
 from liblim.net import Address, Node, Timing
 from liblim.net.listener import listen
 from liblim.peers import PeerRecord
-from tests.liblim.net.devices import QUICK, Device, both_loops, device, failure
+from tests.liblim.net.devices import QUICK, both_loops, device, failure
 from tests.liblim.things import Thing
 
 
@@ -124,6 +124,9 @@ async def test_a_peer_that_comes_back_is_found_by_dialling() -> None:
         assert record.address == str(desk.address)
         assert record.bytes_out > 0
         await first.save_peer(PeerRecord(record.device, record.name, dial=False))
+        offline = Node(first, name="Lap")
+        await offline.load()
+        assert [status.name for status in offline.status()] == ["Desk"]
         async with device("Lap", database=first, port=port) as lap:
             desk.node.sync_now()
             await lap.identical(desk)
@@ -137,6 +140,7 @@ async def test_a_peer_that_comes_back_is_found_by_dialling() -> None:
 async def test_one_link_stays_when_both_dial() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
         await lap.pair(desk)
+        await desk.until(lambda: desk.peer(lap))
         for _ in range(5):
             pairings = [lap.node.pair(*desk.address), desk.node.pair(*lap.address)]
             found = await asyncio.gather(*pairings)
@@ -154,9 +158,9 @@ async def test_one_link_stays_when_both_dial() -> None:
 
 @both_loops
 async def test_the_pause_is_short_while_another_device_is_connected() -> None:
-    pauses: list[Any] = []
+    pauses: list[Pause] = []
     async with device("Desk") as desk, device("Lap") as lap:
-        desk.database.set_pause = pauses.append  # type: ignore[method-assign]
+        desk.database.set_pause = pauses.append  # type: ignore[assignment, method-assign]
         await lap.pair(desk)
         await desk.until(lambda: pauses == [SHORT_PAUSE])
         await lap.node.stop()
@@ -261,6 +265,77 @@ async def test_a_store_that_fails_ends_the_link_and_it_is_tried_again() -> None:
 
 
 @both_loops
+async def test_joining_a_library_parts_from_those_in_the_old_one() -> None:
+    async with device("Desk") as desk, device("Lap") as lap, device("Tab") as tab:
+        await tab.pair(lap)
+        await lap.until(lambda: lap.peer(tab))
+        await desk.write("x")
+        await lap.pair(desk)
+        await lap.identical(desk)
+        await tab.until(lambda: (s := tab.peer(lap)) and s.refused)
+        status = tab.peer(lap)
+        assert status is not None
+        assert "in different libraries" in status.error
+
+
+@both_loops
+async def test_something_written_while_joining_keeps_the_library() -> None:
+    async with device("Desk") as desk, device("Lap") as lap:
+        await desk.write("x")
+        library, adopt = lap.database.library, lap.database.adopt
+
+        async def write_first(found: str) -> None:
+            await lap.write("y")
+            await adopt(found)
+
+        lap.database.adopt = write_first  # type: ignore[assignment, method-assign]
+        said = await failure(lap.pair(desk))
+        assert said.startswith("Each of the two devices holds notes of its own")
+        assert lap.database.library == library
+        assert lap.node.status() == desk.node.status() == []
+
+
+@both_loops
+async def test_a_store_that_fails_to_join_or_to_remember() -> None:
+    async with device("Desk") as desk, device("Lap") as lap:
+        await desk.write("x")
+
+        async def fail(_: Any) -> None:
+            raise StoreError("The disk is full.")
+
+        adopt, lap.database.adopt = lap.database.adopt, fail  # type: ignore[assignment, method-assign]
+        assert (await failure(lap.pair(desk))).startswith("The disk is full.")
+        lap.database.adopt = adopt  # type: ignore[method-assign]
+        lap.database.save_peer = fail  # type: ignore[assignment, method-assign]
+        await lap.pair(desk)
+        assert (await lap.logged("The disk is full.")).level == "error"
+        await lap.identical(desk)
+        await lap.node.unpair("f" * 32)
+
+
+def test_a_mistake_of_this_program_ends_one_link(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with device("Desk") as desk, device("Lap") as lap:
+            await lap.pair(desk)
+            await lap.identical(desk)
+            receive, mistakes = lap.database.receive, [RuntimeError("a mistake")]
+
+            async def fail(changes: Any) -> Any:
+                if mistakes:
+                    raise mistakes.pop()
+                return await receive(changes)
+
+            lap.database.receive = fail  # type: ignore[method-assign]
+            await desk.write("x")
+            await lap.logged("This program made a mistake: RuntimeError('a mistake')")
+            await lap.identical(desk)
+
+    asyncio.run(main())
+    assert [record.getMessage() for record in caplog.records] == ["a link failed"]
+    caplog.clear()
+
+
+@both_loops
 async def test_a_taken_port_is_passed_over() -> None:
     async with device("Desk") as desk:
         database = await AsyncDatabase.open(":memory:", [Thing])
@@ -282,7 +357,3 @@ async def test_stopping_twice_and_without_having_started() -> None:
     await node.stop()
     await node.stop()
     await database.close()
-
-
-def connected(*devices: Device) -> bool:
-    return all(status.connected for device in devices for status in device.node.status())

@@ -10,7 +10,7 @@ import pytest
 
 from liblim.change import Range
 from liblim.net.node import MAX_STRANGERS
-from liblim.sync.messages import Icanhaz, Ihaz, Kthxbye, Nowai, Ohai, Sup, Ucanhaz
+from liblim.sync.messages import Icanhaz, Ihaz, Kthx, Kthxbye, Nm, Nowai, Ohai, Sup, Ucanhaz
 from tests.liblim.changes import altered, make
 from tests.liblim.net.devices import (
     QUICK,
@@ -167,6 +167,40 @@ async def test_one_who_leaves_in_good_order() -> None:
 
 
 @both_loops
+async def test_words_of_a_peer_are_shown_on_one_line() -> None:
+    async with device("Desk") as desk, stranger(desk) as peer:
+        await peer.say(greeting(desk, name="L\n\x1b[31map \u202eX"), Ihaz(0, "0" * 64))
+        await desk.logged("Connected with L [31map X: it connected to us.")
+        await peer.say(Nowai("garbage", "no\n\nFAKE LINE", "\t"))
+        await desk.logged("L [31map X: no FAKE LINE")
+
+
+@both_loops
+async def test_two_histories_of_one_replica() -> None:
+    """A restored copy that was continued: nothing is dropped, and a person is told."""
+    async with device("Desk") as desk, stranger(desk) as peer:
+        one, other = make("a"), make("a", at=1)
+        await peer.say(greeting(desk, name="Lap"), Ihaz(0, "0" * 64), Ucanhaz(one))
+        await peer.hear_of(Kthx)
+        await peer.say(Ucanhaz(other))
+        line = await desk.logged("contradict")
+        assert line.text.startswith("Lap sent changes that contradict others")
+        assert desk.database.count == 1
+        await peer.say(Sup(3))
+        await peer.hear_of(Nm)
+
+
+@both_loops
+async def test_one_who_does_not_close_after_a_refusal() -> None:
+    async with device("Desk", timing=QUICK._replace(linger=0.05)) as desk, stranger(desk) as peer:
+        await peer.hear_of(Ohai)
+        (link,) = desk.node._links
+        await peer.say(b"garbage\n")
+        await asyncio.wait_for(link.over.wait(), 10)
+        assert not desk.node._links
+
+
+@both_loops
 async def test_one_who_asks_and_does_not_read() -> None:
     """A slow reader is waited for with a timeout, never with memory."""
     async with device("Desk", timing=QUICK._replace(write=0.2)) as desk, stranger(desk) as peer:
@@ -200,6 +234,16 @@ async def test_a_crowd_of_strangers_loses_its_oldest() -> None:
         await refused(desk, oldest, "too-many", "Too many strangers are connected at once.")
         await last.say(greeting(desk))
         await last.hear_of(Ihaz)
+        await undisturbed(desk)
+
+
+@both_loops
+async def test_a_crowd_that_does_not_go_is_thrown_out() -> None:
+    async with device("Desk", timing=QUICK._replace(linger=5.0)) as desk, AsyncExitStack() as crowd:
+        for _ in range(3 * MAX_STRANGERS):
+            peer = await crowd.enter_async_context(stranger(desk))
+            await peer.hear_of(Ohai)
+        assert len(desk.node._links) <= 2 * MAX_STRANGERS + 1
         await undisturbed(desk)
 
 

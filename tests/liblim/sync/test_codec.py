@@ -83,14 +83,14 @@ def test_every_verb_is_tried() -> None:
     assert encode(MESSAGES[0]).startswith("ØHAI ".encode())
 
 
-def test_every_chunking_reads_the_same() -> None:
+def test_every_chunking_reads_the_same(seed: int) -> None:
     data = b"".join(map(encode, MESSAGES))
     assert read_all(data) == MESSAGES
     assert read_all(data, *[1] * len(data)) == MESSAGES
-    for seed in range(50):
-        rng = Random(seed)
+    rng = Random(seed)
+    for _ in range(50):
         sizes = [rng.randrange(1, 200) for _ in range(len(data) // 100)]
-        assert read_all(data, *sizes) == MESSAGES, f"seed {seed}"
+        assert read_all(data, *sizes) == MESSAGES, sizes
 
 
 def test_every_split_in_two_reads_the_same() -> None:
@@ -229,17 +229,15 @@ def mutated(rng: Random, data: bytes) -> bytes:
     return bytes(found)
 
 
-def test_fuzz() -> None:
+def test_fuzz(seed: int) -> None:
     data = b"".join(map(encode, MESSAGES))
     refused = set()
-    for seed in range(3000):
-        rng = Random(seed)
-        bad = rng.randbytes(rng.randrange(100)) if seed % 10 == 0 else mutated(rng, data)
+    rng = Random(seed)
+    for i in range(3000):
+        bad = rng.randbytes(rng.randrange(100)) if i % 10 == 0 else mutated(rng, data)
         try:
             read_all(bad, *[rng.randrange(1, 500) for _ in range(5)])
         except ProtocolError as error:
             refused.add(error.code)
-        except Exception:
-            print("seed", seed)
-            raise
-    assert refused == {"garbage", "bad-message", "bad-change", "wrong-version"}
+    possible = {"garbage", "bad-message", "bad-change", "wrong-version"}
+    assert {"garbage", "bad-message"} <= refused <= possible

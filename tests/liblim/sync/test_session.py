@@ -8,7 +8,7 @@ from liblim.change import Change, Range
 from liblim.errors import ChangeError, StoreError
 from liblim.sync import Arrived, Closed, Ready, State, Unknown, Wanted, Welcomed
 from liblim.sync.codec import LineDecoder, encode
-from liblim.sync.messages import MAX_RANGES, Icanhaz, Ihaz, Kthx, Message, Nm, Sup, Ucanhaz
+from liblim.sync.messages import MAX_RANGES, Icanhaz, Ihaz, Kthx, Message, Nm, Nowai, Sup, Ucanhaz
 from tests.liblim.changes import make, replica
 from tests.liblim.sync.fakes import End, MemoryLog, paired, run
 
@@ -356,10 +356,9 @@ def test_receipts_may_go_down() -> None:
     assert not a.session.identical
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_random_writing_on_cut_wires_converges(seed: int) -> None:
-    print("seed", seed)
-    rng = Random(seed)
+@pytest.mark.parametrize("run_number", range(5))
+def test_random_writing_on_cut_wires_converges(seed: int, run_number: int) -> None:
+    rng = Random(f"{seed} {run_number}")
     logs = {letter: MemoryLog(letter, room=rng.choice([3, 1000])) for letter in "abc"}
 
     def wires() -> list[tuple[End, End]]:
@@ -495,6 +494,21 @@ def test_leaving_in_good_order() -> None:
     assert b.closed.reason == "The program ends."
     b.session.eof(0)
     assert b.take(0) == b""
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("not-paired", "not-paired"), ("left", "trouble"), ("of-tomorrow", "trouble")],
+)
+def test_a_refusal_ends_it_without_another_word(said: str, code: str) -> None:
+    a, b = paired(filled("a", 1), MemoryLog("b"))
+    run((a, b))
+    a.write("a")
+    a.session.receive_data(encode(Icanhaz(9)) + encode(Nowai(said, "No\nway")), 0)
+    a.work(0)
+    assert a.take(0) == b""
+    assert a.closed == Closed(code, "No way", by_peer=True)
+    assert a.closed.error
 
 
 def test_a_stranger_that_says_nothing() -> None:

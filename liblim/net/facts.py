@@ -1,0 +1,60 @@
+"""What a node tells of itself, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from liblim.peers import PeerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """What is known of one paired device right now.
+
+    Times are in Unix seconds, durations in seconds, sizes in bytes; ``None`` is "not known".
+    ``incoming`` says that it connected to us; ``refused`` that one side sent the other away.
+    """
+
+    device: str
+    name: str
+    agent: str
+    address: str
+    connected: bool
+    connecting: bool
+    incoming: bool
+    last_seen: float | None
+    count: int | None
+    digest: str
+    identical: bool | None
+    they_lack: int | None
+    we_lack: int | None
+    waiting_for: str
+    changes_in: int
+    changes_out: int
+    bytes_in: int
+    bytes_out: int
+    round_trip: float | None
+    error: str
+    error_since: float | None
+    refused: bool
+    next_try: float | None
+
+
+class Paired(NamedTuple):
+    """What came of pairing: the device, and whether it was paired before."""
+
+    peer: PeerRecord
+    already: bool
+
+
+class LogLine(NamedTuple):
+    """Something that a person may want to know: ``at`` in Unix seconds, ``level`` as in logging.
+
+    ``device`` is the paired device it is about, empty where there is none.
+    """
+
+    at: float
+    level: str
+    device: str
+    text: str

@@ -1,0 +1,340 @@
+"""Undo and redo of own edits only."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from liblim.crdt import Author, Text, undo
+from tests.liblim.crdt.network import spliced
+
+
+def peers(content: str) -> tuple[Text, Text]:
+    """A text that was typed by the other one."""
+    a, b = Text.new("a"), Text.new("b")
+    b.insert(0, content)
+    a.apply(b.take_ops())
+    b.end_group()
+    return a, b
+
+
+def swap(a: Text, b: Text) -> None:
+    """Exchange what both did."""
+    ops = a.take_ops()
+    a.apply(b.take_ops())
+    b.apply(ops)
+    assert list(a.elements()) == list(b.elements())
+
+
+def test_nothing_to_undo() -> None:
+    a, _ = peers("not mine")
+    assert not a.can_undo
+    assert not a.can_redo
+    assert a.undo() == []
+    assert a.redo() == []
+    assert a.take_ops() == []
+
+
+def test_undoing_nothing_begins_nothing() -> None:
+    calls: list[int] = []
+    text = Text().bind("body", Author("a", begin=lambda: calls.append(1)))
+    text.undo()
+    text.redo()
+    assert calls == []
+
+
+def test_undo_and_redo_typing() -> None:
+    a, b = peers("[]")
+    for k, char in enumerate("abc"):
+        a.insert(1 + k, char)
+    assert a.undo() == [(1, 3, "")]
+    assert (a.can_undo, a.can_redo) == (False, True)
+    assert a.redo() == [(1, 0, "abc")]
+    assert (a.can_undo, a.can_redo) == (True, False)
+    swap(a, b)
+    assert str(b) == "[abc]"
+
+
+@pytest.mark.parametrize("where", [0, 2, 4])
+def test_undo_leaves_what_others_wrote_before_inside_and_after(where: int) -> None:
+    a, b = peers("")
+    a.insert(0, "mine")
+    swap(a, b)
+    b.insert(where, "<theirs>")
+    swap(a, b)
+    a.undo()
+    assert str(a) == "<theirs>"
+    a.redo()
+    swap(a, b)
+    assert str(b).replace("<theirs>", "") == "mine"
+
+
+def test_undo_of_a_deletion_brings_it_back_around_what_came_inside() -> None:
+    a, b = peers("one two three")
+    a.delete(4, 4)
+    b.insert(6, "XX")
+    swap(a, b)
+    assert str(a) == "one XXthree"
+    assert a.undo() == [(4, 0, "tw"), (8, 0, "o ")]
+    swap(a, b)
+    assert str(b) == "one twXXo three"
+    assert a.redo() == [(8, 2, ""), (4, 2, "")]
+
+
+def test_undo_passes_over_what_others_deleted() -> None:
+    a, b = peers("")
+    a.insert(0, "first")
+    a.end_group()
+    a.insert(5, " second")
+    swap(a, b)
+    b.delete(5, 7)
+    swap(a, b)
+    assert a.undo() == [(0, 5, "")]
+    assert not a.can_undo
+
+
+def test_a_jump_ends_a_group() -> None:
+    a, _ = peers("0123456789")
+    a.insert(5, "x")
+    a.insert(6, "y")
+    a.insert(1, "z")
+    a.undo()
+    assert str(a) == "01234xy56789"
+    a.undo()
+    assert str(a) == "0123456789"
+
+
+def test_a_change_from_typing_to_deleting_ends_a_group() -> None:
+    a, _ = peers("")
+    a.insert(0, "abc")
+    a.delete(2, 1)
+    a.delete(1, 1)
+    a.insert(1, "d")
+    texts = [str(a)]
+    while a.can_undo:
+        a.undo()
+        texts.append(str(a))
+    assert texts == ["ad", "a", "abc", ""]
+
+
+def test_deleting_backward_and_forward_at_one_place_is_one_group() -> None:
+    a, _ = peers("0123456789")
+    a.delete(5, 1)
+    a.delete(5, 1)
+    a.delete(4, 1)
+    a.delete(3, 1)
+    assert a.undo() == [(3, 0, "3456")]
+
+
+def test_end_group() -> None:
+    a, _ = peers("")
+    a.insert(0, "abc")
+    a.end_group()
+    a.insert(3, "def")
+    a.undo()
+    assert str(a) == "abc"
+
+
+def test_replacing_is_one_group_with_what_is_typed_on() -> None:
+    a, _ = peers("red green blue")
+    a.replace(4, 5, "w")
+    a.insert(5, "hite")
+    assert str(a) == "red white blue"
+    a.undo()
+    assert str(a) == "red green blue"
+    a.redo()
+    assert str(a) == "red white blue"
+
+
+def test_others_edits_do_not_break_a_group_but_move_it() -> None:
+    a, b = peers("start end")
+    a.insert(6, "ab")
+    b.insert(0, "very long: ")
+    swap(a, b)
+    a.insert(str(a).index("end"), "cd")
+    a.undo()
+    assert str(a) == "very long: start end"
+
+
+def test_a_group_goes_on_where_others_deleted_around_it() -> None:
+    a, b = peers("start end")
+    a.insert(6, "ab")
+    swap(a, b)
+    b.delete(2, 5)
+    swap(a, b)
+    assert str(a) == "stbend"
+    a.insert(3, "cd")
+    swap(a, b)
+    b.delete(0, 6)
+    swap(a, b)
+    assert str(a) == "nd"
+    a.insert(0, "ef")
+    a.undo()
+    assert str(a) == "nd"
+    assert not a.can_undo
+
+
+def test_a_new_edit_ends_redoing() -> None:
+    a, _ = peers("")
+    a.insert(0, "abc")
+    a.undo()
+    a.insert(0, "x")
+    assert not a.can_redo
+    assert a.redo() == []
+    assert str(a) == "x"
+
+
+def test_older_steps_follow_what_was_brought_back() -> None:
+    a, b = peers("")
+    a.insert(0, "abcdef")
+    a.delete(2, 2)
+    a.undo()  # c and d come back as other elements
+    assert str(a) == "abcdef"
+    assert a.undo() == [(0, 6, "")]
+    a.redo()
+    assert str(a) == "abcdef"
+    a.redo()
+    swap(a, b)
+    assert str(b) == "abef"
+
+
+def test_undoing_and_redoing_a_thousand_times() -> None:
+    a, b = peers("[]")
+    a.insert(1, "abc")
+    a.delete(2, 1)
+    for _ in range(1000):
+        a.undo()
+        assert str(a) == "[abc]"
+        a.redo()
+        assert str(a) == "[ac]"
+    a.undo()
+    a.undo()
+    swap(a, b)
+    assert str(b) == "[]"
+
+
+def test_undo_makes_ordinary_operations() -> None:
+    a, b = peers("abc")
+    a.delete(1, 1)
+    a.undo()
+    assert a.take_ops() == [[4, "a", "-", [2, "b"], 1], [4, "a", "+", [2, "b"], "b"]]
+    a.undo()
+    assert a.take_ops() == []
+    assert b.version == {"b": 3}
+
+
+def test_undo_knows_own_edits_under_each_replica_id_that_they_had() -> None:
+    author = Author("r1")
+    text = Text().bind("body", author)
+    text.insert(0, "one ")
+    author.take()
+    author.replica, author.counter = "r2", 9
+    text.insert(4, "two")
+    text.undo()
+    assert str(text) == ""
+    assert author.take() == [
+        (9, "body", ["+", [4, "r1"], "two"]),
+        (12, "body", ["-", 9, 3]),
+        (12, "body", ["-", [1, "r1"], 4]),
+    ]
+
+
+def test_the_oldest_groups_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "MOST_GROUPS", 3)
+    a, _ = peers("")
+    for k in range(5):
+        a.insert(len(a), str(k))
+        a.end_group()
+    while a.can_undo:
+        a.undo()
+    assert str(a) == "01"
+
+
+def test_deleted_text_is_kept_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "MOST_TEXT", 10)
+    a, _ = peers("0123456789" * 4)
+    for _ in range(3):
+        a.delete(0, 6)
+        a.end_group()
+        a.undo()
+        a.redo()
+    a.undo()
+    assert not a.can_undo
+    assert len(a) == 40 - 12
+
+
+def test_text_that_can_no_more_be_brought_back_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(undo, "MOST_TEXT", 10)
+    a, _ = peers("0123456789")
+    for _ in range(5):
+        a.insert(0, "x")
+        a.delete(1, 6)
+        a.undo()
+    for _ in range(5):
+        assert a.can_undo
+        a.undo()
+    assert str(a) == "0123456789"
+
+
+def test_a_loaded_state_has_nothing_to_undo() -> None:
+    a, _ = peers("")
+    a.insert(0, "abc")
+    assert not Text.decode(a.encode(), "a").can_undo
+
+
+@pytest.mark.parametrize("case", range(60))
+def test_alone_undo_goes_back_and_redo_forward_through_all_texts(case: int) -> None:
+    rng = Random(case)
+    a, b = peers("some text to begin with")
+    shadow = str(a)
+    past, future = [shadow], list[str]()
+    for _ in range(60):
+        kind = rng.random()
+        if kind < 0.5:
+            pos = rng.randrange(len(shadow) + 1)
+            removed = rng.randrange(min(4, len(shadow) - pos) + 1)
+            inserted = "abcdefgh"[: rng.randrange(4)]
+            if not removed and not inserted:
+                continue
+            a.replace(pos, removed, inserted)
+            a.end_group()
+            shadow = shadow[:pos] + inserted + shadow[pos + removed :]
+            past.append(shadow)
+            future.clear()
+        elif kind < 0.8 and len(past) > 1:
+            future.append(past.pop())
+            shadow = spliced(shadow, a.undo())
+        elif future:
+            past.append(future.pop())
+            shadow = spliced(shadow, a.redo())
+        assert str(a) == shadow == past[-1]
+        assert (a.can_undo, a.can_redo) == (len(past) > 1, bool(future))
+    swap(a, b)
+    b.check_invariants()
+
+
+@pytest.mark.parametrize("case", range(30))
+def test_undoing_all_leaves_what_the_others_wrote(case: int) -> None:
+    rng = Random(case)
+    a, b = peers("")
+    for _ in range(40):
+        text, alphabet = rng.choice([(a, "abc"), (b, "xyz")])
+        pos = rng.randrange(len(text) + 1)
+        mine = [k for k, char in enumerate(str(text)) if char in alphabet]
+        if mine and rng.random() < 0.3:
+            text.delete(rng.choice(mine), 1)
+        else:
+            text.insert(pos, rng.choice(alphabet) * rng.randrange(1, 4))
+        if rng.random() < 0.3:
+            swap(a, b)
+        if rng.random() < 0.2:
+            rng.choice([text.undo, text.redo])()
+    theirs = "".join(char for char in str(b) if char in "xyz")
+    swap(a, b)
+    while a.can_undo:
+        a.undo()
+    assert str(a) == theirs
+    swap(a, b)
