@@ -17,7 +17,7 @@ import msgspec
 
 from app import VERSION, control
 from app.folder import AlreadyRunning, Folder, default_folder
-from app.status import size_in_words, time_in_words
+from app.status import Event, size_in_words, time_in_words
 from liblim.errors import LimError
 
 
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--listen",
         metavar="HOST:PORT",
         default="",
-        help="where to listen for other devices (127.0.0.1:4242, or the next free port)",
+        help="where to listen for other devices (127.0.0.1:4242, or the next free port), or 'off'",
     )
     commands = parser.add_subparsers(dest="command", metavar="SUBCOMMAND")
 
@@ -118,9 +118,13 @@ def _launch(options: Options, open_window: OpenWindow | None) -> int:
             "The window is not installed here. Install limnotes[gui], or start with --headless."
         )
     try:
-        control.ask(Folder(options.data_dir), "raise")
+        raised = control.ask(Folder(options.data_dir), "raise")
     except control.NotRunning:
         return open_window(options)
+    if not raised:
+        raise LimError(
+            "Lim Notes runs with this data folder already, without a window. End it to open one."
+        )
     print("Lim Notes is running already; its window was raised.")
     return 0
 
@@ -135,13 +139,19 @@ def _run_headless(options: Options) -> int:
 
 async def _serve(options: Options) -> None:
     service = options.make_service()
+    service.on_event = _print_event
     await service.start()
-    print(f"Lim Notes syncs without a window, listening on {service.status().listening}.")
+    listening = service.status().listening or "no address"
+    print(f"Lim Notes syncs without a window, listening on {listening}.")
     print(f"Notes are kept in {options.data_dir}. Stop with Ctrl+C.", flush=True)
     try:
         await _until_stopped()
     finally:
         await service.stop()
+
+
+def _print_event(event: Event) -> None:
+    print(f"{time.strftime('%H:%M:%S', time.localtime(event.at))} {event.text}", flush=True)
 
 
 async def _until_stopped() -> None:

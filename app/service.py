@@ -22,12 +22,15 @@ from liblim.net import DEFAULT_PORT, Address, LogLine, Node, PeerStatus, parse_a
 
 LOG_LENGTH = 500
 """Events of the sync log that are kept in memory."""
+NOWHERE = "off"
+"""In place of an address to listen at: connect to others only."""
 AGENT = f"limnotes/{VERSION}"
 
 
 class Service:
     """Notes and sync of one data folder.
 
+    ``listen`` is ``host:port``, ``off``, or empty for the port of the last time.
     ``offline`` leaves the network and the control channel alone, for a command that only reads or
     writes notes.
     """
@@ -54,7 +57,8 @@ class Service:
         Raises AlreadyRunning, StoreTooNew, StoreReadOnly or another LimError, with a sentence for
         people; then nothing is left open.
         """
-        wanted = parse_address(self._listen) if self._listen else None
+        if self._listen and self._listen != NOWHERE:
+            parse_address(self._listen)  # a mistake is said before anything is opened
         self._folder.acquire()
         try:
             self._database = await AsyncDatabase.open(self._folder.database, [Note])
@@ -63,12 +67,12 @@ class Service:
             raise
         self._database.on_saved = self._changed
         try:
-            await self._begin(wanted)
+            await self._begin()
         except BaseException:
             await self.stop()
             raise
 
-    async def _begin(self, wanted: Address | None) -> None:
+    async def _begin(self) -> None:
         self.name = await self._database.fact("name") or socket.gethostname() or "This device"
         self.notes = Notes(self._database)
         self._node = Node(self._database, name=self.name, agent=AGENT)
@@ -78,12 +82,21 @@ class Service:
         if self._offline:
             await self._node.load()
             return
-        if wanted is None:
+        await self._go_online()
+        await self._control.start()
+
+    async def _go_online(self) -> None:
+        """Listen where it was asked for, else where it was the last time, or next to that."""
+        if self._listen == NOWHERE:
+            await self._node.start_unheard()
+            return
+        if self._listen:
+            wanted = parse_address(self._listen)
+        else:
             remembered = await self._database.fact("port")
             wanted = Address("127.0.0.1", int(remembered or DEFAULT_PORT))
         found = await self._node.start(wanted.host, wanted.port)
         await self._database.set_fact("port", str(found.port))
-        await self._control.start()
 
     async def stop(self) -> None:
         """Make everything durable, say goodbye, and let go of the folder.
@@ -139,6 +152,8 @@ class Service:
         Raises LimError with the sentence to show.
         """
         host, port = parse_address(address)
+        # What was typed a moment ago counts as a note of one's own, for both sides.
+        await self._database.commit()
         paired = await self._node.pair(host, port)
         name = paired.peer.name or "the device"
         if paired.already:

@@ -7,8 +7,13 @@ module only puts them into words, in one place, so that no two views can disagre
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from datetime import datetime
+
+UNKNOWN = "not known yet"
+SHORT = 8
+"""Digits of a digest or an id that are shown."""
 
 
 class State(enum.Enum):
@@ -55,6 +60,26 @@ class DeviceStatus:
         """Whether a session with the device is up right now."""
         return self.state in (State.UP_TO_DATE, State.SYNCING)
 
+    @property
+    def label(self) -> str:
+        """What to call it, also before it has said its name."""
+        return self.name or f"Device {self.device[:SHORT]}"
+
+    @property
+    def route(self) -> str:
+        """How it is reached: its address, and who connects to whom."""
+        if not self.connected:
+            return self.address or f"address {UNKNOWN}"
+        direction = "it connects to us" if self.incoming else "we connect to it"
+        return f"{self.address}, {direction}" if self.address else direction
+
+    @property
+    def contents(self) -> str:
+        """Whether it holds the same changes as this device, with the digest that proves it."""
+        if self.identical is None:
+            return UNKNOWN
+        return f"identical, {self.digest[:SHORT]}" if self.identical else "not identical yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -80,29 +105,66 @@ class Status:
     problem: str
     devices: tuple[DeviceStatus, ...]
 
+    @property
+    def short_digest(self) -> str:
+        """The beginning of the digest: enough to compare two screens by eye."""
+        return self.digest[:SHORT]
+
+    def mood(self) -> State | None:
+        """The one state that stands for all, the most telling first; ``None`` without devices."""
+        states = {device.state for device in self.devices}
+        if self.unsaved and State.UP_TO_DATE in states:
+            return State.SYNCING
+        return next((state for state in _TELLING if state in states), None)
+
     def line(self) -> str:
         """The one always-true sentence of the status bar."""
         if self.problem:
             return self.problem
         if not self.devices:
             return "On this device only"
-        connected = [d for d in self.devices if d.connected]
+        connected = [device for device in self.devices if device.connected]
+        away = [device for device in self.devices if not device.connected]
+        if not connected and self.mood() is State.REFUSED:
+            return f"{_are(away)} not connected; edits are kept here. The sync status says why"
         if not connected:
-            return "Offline: edits are kept here and sync when a device is reached"
-        behind = [d for d in connected if not d.identical]
+            return f"{_are(away)} not connected; edits are kept here and sync later"
+        behind = [device for device in connected if self.unsaved or not device.identical]
         if behind:
-            return "Syncing with " + _names(behind)
-        if len(connected) == len(self.devices):
-            return "Identical on " + _names(connected)
-        away = [d for d in self.devices if not d.connected]
-        return f"Identical on {_names(connected)}; {_names(away)} not connected"
+            to_go = sum((d.they_lack or 0) + (d.we_lack or 0) for d in behind)
+            return f"Syncing with {_names(behind)}" + (
+                f": {changes_in_words(to_go)} to go" if to_go else ""
+            )
+        line = f"Identical with {_names(connected)}"
+        return f"{line}; {_are(away)} not connected" if away else line
+
+
+_TELLING = (
+    State.SYNCING,
+    State.UP_TO_DATE,
+    State.CONNECTING,
+    State.REFUSED,
+    State.WAITING,
+    State.AWAY,
+)
 
 
 def _names(devices: list[DeviceStatus]) -> str:
-    names = [device.name or "a device" for device in devices]
+    names = [device.label for device in devices]
     if len(names) > 2:
         return f"{len(names)} devices"
     return " and ".join(names)
+
+
+def _are(devices: list[DeviceStatus]) -> str:
+    return f"{_names(devices)} {'is' if len(devices) == 1 else 'are'}"
+
+
+def changes_in_words(changes: int | None) -> str:
+    """Count changes: ``0 changes``, ``1 change``, ``12,345 changes``, ``not known yet``."""
+    if changes is None:
+        return UNKNOWN
+    return "1 change" if changes == 1 else f"{changes:,} changes"
 
 
 def size_in_words(octets: int) -> str:
@@ -112,7 +174,7 @@ def size_in_words(octets: int) -> str:
     value = float(octets)
     for unit in ("kB", "MB", "GB", "TB"):
         value /= 1000
-        if value < 999.5 or unit == "TB":
+        if value < 999.95 or unit == "TB":
             break
     return f"{value:.1f} {unit}"
 
@@ -128,10 +190,49 @@ def time_in_words(then: float | None, now: float) -> str:
     if 0 <= gone < 10:
         return "just now"
     if 0 <= gone < 60:
-        return f"{gone:.0f} s ago"
+        return f"{int(gone)} s ago"
     if 0 <= gone < 3600:
-        return f"{gone / 60:.0f} min ago"
+        return f"{int(gone / 60)} min ago"
     moment = datetime.fromtimestamp(then)
     if moment.date() == datetime.fromtimestamp(now).date():
         return f"at {moment:%H:%M}"
     return f"on {moment:%Y-%m-%d at %H:%M}"
+
+
+def wait_in_words(until: float, now: float) -> str:
+    """Say how long it is until then: ``now``, ``in 12 s``, ``in 4 min``; Unix seconds."""
+    left = math.ceil(until - now)
+    if left <= 0:
+        return "now"
+    return f"in {left} s" if left < 120 else f"in {left // 60} min"
+
+
+def since_in_words(then: float, now: float) -> str:
+    """Say how long something has been so: ``for 20 s``, ``for 4 min``, ``since 14:02``, a date."""
+    gone = now - then
+    if 0 <= gone < 60:
+        return f"for {int(gone)} s"
+    if 0 <= gone < 3600:
+        return f"for {int(gone / 60)} min"
+    moment = datetime.fromtimestamp(then)
+    if moment.date() == datetime.fromtimestamp(now).date():
+        return f"since {moment:%H:%M}"
+    return f"since {moment:%Y-%m-%d at %H:%M}"
+
+
+def clock_in_words(then: float, now: float) -> str:
+    """The local time to the second, ``14:02:11``, with the date where it is another day."""
+    moment = datetime.fromtimestamp(then)
+    same = moment.date() == datetime.fromtimestamp(now).date()
+    return f"{moment:%H:%M:%S}" if same else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def trip_in_words(seconds: float | None) -> str:
+    """Write a round-trip time: ``0.4 ms``, ``23 ms``, ``1.2 s``, ``not known yet``."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 0.00995:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s"

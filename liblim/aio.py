@@ -248,7 +248,7 @@ class AsyncDatabase:
             changes = self.core.close_change()
             try:
                 if changes:
-                    await self._finish(await self._on_thread(self.core.admit, changes))
+                    await self._take_in(changes)
                 self.problem = ""
             except StoreError as error:
                 self.problem = str(error)
@@ -262,14 +262,23 @@ class AsyncDatabase:
         Raises StoreError; then none was admitted.
         """
         async with self._order:
-            receipt = await self._on_thread(self.core.admit, changes)
-            await self._finish(receipt)
-        return receipt
+            return await self._take_in(changes)
 
-    async def _finish(self, receipt: Receipt) -> None:
+    async def _take_in(self, changes: Sequence[Change]) -> Receipt:
+        """Commit a batch and take it over here; a caller that is cancelled does not part the two."""
+        work = asyncio.ensure_future(self._admit_and_settle(changes))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
+
+    async def _admit_and_settle(self, changes: Sequence[Change]) -> Receipt:
+        receipt = await self._on_thread(self.core.admit, changes)
         summaries = self.core.settle(receipt)
         if summaries:
             self.core.on_entries(await self._on_thread(self.core.derive, summaries))
+        return receipt
 
     def subscribe(self, listener: Callable[[list[Change]], None]) -> Callable[[], None]:
         """Call ``listener`` with every batch that entered the log, once committed."""

@@ -1,4 +1,7 @@
-"""A naive RGA: a plain list, slow, and obviously right.  ``liblim.crdt.Text`` is compared with it for good."""
+"""A naive RGA: a plain list, slow, and obviously right.
+
+``liblim.crdt.Text`` is compared with it, element by element, for good.
+"""
 
 from __future__ import annotations
 

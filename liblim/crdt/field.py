@@ -52,11 +52,6 @@ class Field(metaclass=ABCMeta):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
-    def replica(self) -> str:
-        """The replica that the next edit made here belongs to."""
-        return self._author.replica
-
-    @property
     @abstractmethod
     def version(self) -> dict[str, int]:
         """For each replica the highest counter of what was applied here.

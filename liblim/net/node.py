@@ -87,11 +87,23 @@ class Node:
         """
         await self.load()
         self._server, self.listening = await listen(self._accept, host, port)
-        self._unsubscribe = self._database.subscribe(self._committed)
         self._say("info", "", f"Listening at {self.listening}.")
+        self._begin()
+        return self.listening
+
+    async def start_unheard(self) -> None:
+        """Connect to others, and listen nowhere.
+
+        Raises StoreError.
+        """
+        await self.load()
+        self._say("info", "", "Listening nowhere: this device connects to the others.")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._unsubscribe = self._database.subscribe(self._committed)
         for peer in self._peers.values():
             self._keep_connected(peer)
-        return self.listening
 
     async def stop(self, reason: str = "The program ends.") -> None:
         """Say goodbye to all, and end."""
@@ -125,7 +137,11 @@ class Node:
         target = Address(host, port)
         before = set(self._peers)
         link = self._open(await dial(target, self._timing.connect), target=target, pair=True)
-        await link.decided.wait()
+        try:
+            await link.decided.wait()
+        except asyncio.CancelledError:
+            link.leave("Pairing was given up.")
+            raise
         peer = self._peer_of(link)
         if peer is None or not (link.ready or peer.linked):  # by a better link, in that case
             assert link.closed is not None

@@ -175,3 +175,20 @@ async def test_facts_and_peers_are_kept(tmp_path: Path) -> None:
     await again.forget_peer(desk.device)
     assert await again.load_peers() == []
     await again.close()
+
+
+@pytest.mark.asyncio
+async def test_a_caller_that_is_cancelled_leaves_heads_and_disk_alike(
+    database: AsyncDatabase,
+) -> None:
+    source = await AsyncDatabase.open(":memory:", [Thing])
+    source.create(Thing).body.insert(0, "x")
+    await source.commit()
+    receiving = asyncio.create_task(database.receive(await everything(source)))
+    await asyncio.sleep(0)  # it has begun
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert database.digest == source.digest
+    assert len(await everything(database)) == 1
+    await source.close()

@@ -152,7 +152,7 @@ FLAG: list[Any] = [
 
 
 def text() -> Text:
-    """abcde with "cd" deleted, an element of a third replica, and a deleted one of a fourth."""
+    """Abcde with "cd" deleted, an element of a third replica, and a deleted one of a fourth."""
     field = Text.new("me")
     field.apply([[1, "a", "+", 0, "abcde"], [6, "a", "-", 3, 2], [8, "c", "+", [5, "a"], "c"]])
     field.apply([[8, "d", "+", 0, "d"], [9, "d", "-", 8, 1]])

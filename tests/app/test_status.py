@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import dataclasses
+import time
+from datetime import datetime
+
+import pytest
+
+from app.status import (
+    DeviceStatus,
+    State,
+    Status,
+    changes_in_words,
+    clock_in_words,
+    since_in_words,
+    size_in_words,
+    time_in_words,
+    trip_in_words,
+    wait_in_words,
+)
+
+NOW = datetime(2026, 3, 14, 15, 9, 26).timestamp()
+HERE = State.UP_TO_DATE
+
+
+def device(name: str = "Laptop", state: State = HERE, **facts: object) -> DeviceStatus:
+    plain = DeviceStatus(
+        device="d" * 32,
+        name=name,
+        state=state,
+        address="127.0.0.1:4243",
+        incoming=False,
+        last_seen=NOW,
+        they_lack=0,
+        we_lack=0,
+        changes_in=0,
+        changes_out=0,
+        bytes_in=0,
+        bytes_out=0,
+        round_trip=0.001,
+        digest="e" * 64,
+        identical=state is HERE,
+        error="",
+        error_since=None,
+        next_try=None,
+    )
+    return dataclasses.replace(plain, **facts)  # type: ignore[arg-type]
+
+
+def status(*devices: DeviceStatus, unsaved: bool = False, problem: str = "") -> Status:
+    return Status(
+        library="a" * 32,
+        device="b" * 32,
+        name="Desk",
+        listening="127.0.0.1:4242",
+        changes=7,
+        digest="0123456789abcdef",
+        unsaved=unsaved,
+        problem=problem,
+        devices=devices,
+    )
+
+
+@pytest.mark.parametrize(
+    ("devices", "line"),
+    [
+        ([], "On this device only"),
+        ([device()], "Identical with Laptop"),
+        ([device(), device("Phone")], "Identical with Laptop and Phone"),
+        ([device("A"), device("B"), device("C")], "Identical with 3 devices"),
+        ([device(), device("Phone", State.AWAY)], "Identical with Laptop; Phone is not connected"),
+        (
+            [device("Phone", State.WAITING)],
+            "Phone is not connected; edits are kept here and sync later",
+        ),
+        (
+            [device("A", State.AWAY), device("B", State.REFUSED)],
+            "A and B are not connected; edits are kept here. The sync status says why",
+        ),
+        ([device(state=State.SYNCING, identical=None)], "Syncing with Laptop"),
+        (
+            [device(state=State.SYNCING, they_lack=1200, we_lack=34)],
+            "Syncing with Laptop: 1,234 changes to go",
+        ),
+        ([device(""), device("B", State.SYNCING)], "Syncing with B"),
+        ([device("")], "Identical with Device dddddddd"),
+    ],
+)
+def test_line(devices: list[DeviceStatus], line: str) -> None:
+    assert status(*devices).line() == line
+
+
+def test_nothing_is_called_identical_while_something_is_not_saved() -> None:
+    unsaved = status(device(), unsaved=True)
+    assert unsaved.line() == "Syncing with Laptop"
+    assert unsaved.mood() is State.SYNCING
+
+
+def test_a_problem_comes_first() -> None:
+    assert status(device(), problem="The disk is full.").line() == "The disk is full."
+
+
+@pytest.mark.parametrize(
+    ("states", "mood"),
+    [
+        ([], None),
+        ([HERE], HERE),
+        ([HERE, State.REFUSED], HERE),
+        ([HERE, State.SYNCING], State.SYNCING),
+        ([State.AWAY, State.WAITING], State.WAITING),
+        ([State.AWAY, State.REFUSED], State.REFUSED),
+        ([State.CONNECTING, State.REFUSED], State.CONNECTING),
+        ([State.AWAY], State.AWAY),
+    ],
+)
+def test_mood(states: list[State], mood: State | None) -> None:
+    assert status(*(device(state=state) for state in states)).mood() is mood
+
+
+@pytest.mark.parametrize(
+    ("known", "route"),
+    [
+        (device(), "127.0.0.1:4243, we connect to it"),
+        (device(incoming=True), "127.0.0.1:4243, it connects to us"),
+        (device(incoming=True, address=""), "it connects to us"),
+        (device(state=State.WAITING), "127.0.0.1:4243"),
+        (device(state=State.AWAY, address=""), "address not known yet"),
+    ],
+)
+def test_route(known: DeviceStatus, route: str) -> None:
+    assert known.route == route
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [(None, "not known yet"), (0, "0 changes"), (1, "1 change"), (12345, "12,345 changes")],
+)
+def test_changes_in_words(changes: int | None, words: str) -> None:
+    assert changes_in_words(changes) == words
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (1_234_567, "1.2 MB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_size_in_words(octets: int, words: str) -> None:
+    assert size_in_words(octets) == words
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        (0.0, "just now"),
+        (9.9, "just now"),
+        (59.9, "59 s ago"),
+        (60, "1 min ago"),
+        (3599, "59 min ago"),
+        (3 * 3600, "at 12:09"),
+        (24 * 3600, "on 2026-03-13 at 15:09"),
+        (-5, "at 15:09"),
+    ],
+)
+def test_time_in_words(gone: float, words: str) -> None:
+    assert time_in_words(NOW - gone, NOW) == words
+
+
+def test_a_time_that_never_was() -> None:
+    assert time_in_words(None, time.time()) == "never"
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [(-1.0, "now"), (0.0, "now"), (0.2, "in 1 s"), (119, "in 119 s"), (180, "in 3 min")],
+)
+def test_wait_in_words(left: float, words: str) -> None:
+    assert wait_in_words(NOW + left, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "not known yet"),
+        (0.00042, "0.4 ms"),
+        (0.0099, "9.9 ms"),
+        (0.00996, "10 ms"),
+        (0.0234, "23 ms"),
+        (1.25, "1.2 s"),
+    ],
+)
+def test_trip_in_words(seconds: float | None, words: str) -> None:
+    assert trip_in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        (0.0, "for 0 s"),
+        (59.9, "for 59 s"),
+        (60, "for 1 min"),
+        (3 * 3600, "since 12:09"),
+        (24 * 3600, "since 2026-03-13 at 15:09"),
+        (-5, "since 15:09"),
+    ],
+)
+def test_since_in_words(gone: float, words: str) -> None:
+    assert since_in_words(NOW - gone, NOW) == words
+
+
+def test_clock_in_words() -> None:
+    assert clock_in_words(NOW - 60, NOW) == "15:08:26"
+    assert clock_in_words(NOW - 24 * 3600, NOW) == "2026-03-13 15:09:26"
+
+
+def test_contents() -> None:
+    assert device().contents == "identical, eeeeeeee"
+    assert device(identical=False).contents == "not identical yet"
+    assert device(identical=None).contents == "not known yet"

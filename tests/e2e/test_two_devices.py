@@ -1,0 +1,215 @@
+"""Two devices, one note: two processes of the real app, worked through Qt events."""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.apps import App, Wire
+
+pytestmark = pytest.mark.timeout(120)
+
+SCRIPTS = "e\u0301\u00e9 日本語 שלום 👩‍👩‍👧 \u00a0\ttab"
+
+
+@pytest.fixture
+def apps() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+class Pair:
+    """Desk listens; Lap reaches it over a wire that can be cut, and is reached by nobody."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.desk = stack.enter_context(App(folder / "desk"))
+        self.wire = Wire(self.desk.do("listening"))
+        stack.callback(self.wire.close)
+        self.lap = stack.enter_context(App(folder / "lap", "--listen", "off"))
+
+    def pair(self) -> None:
+        """Pair them, and wait until they say that they are identical."""
+        self.lap.do("pair", address=self.wire.address)
+        self.lap.wait("pairing", f"Paired with {self.desk.do('name')}.")
+        self.lap.do("close_dialog")
+        self.meet()
+
+    def meet(self) -> None:
+        """Wait until both say that they are identical, and are."""
+        for app in (self.desk, self.lap):
+            app.wait("states", ["up to date"])
+            app.wait("identical", [True])
+        self.lap.wait("digest", self.desk.do("digest"))
+
+    def part(self) -> None:
+        """Cut the wire, and wait until both have noticed."""
+        self.wire.cut()
+        for app in (self.desk, self.lap):
+            app.wait("connected", 0)
+
+    def rejoin(self) -> None:
+        """Mend the wire and have it tried at once."""
+        self.wire.mend()
+        self.lap.do("key", keys="F5")
+        self.meet()
+
+    def note(self, text: str) -> None:
+        """Write a note on Desk, and open it on both."""
+        self.desk.do("key", keys="Ctrl+N")
+        self.desk.do("type", text=text)
+        self.desk.wait("saved", True)
+        title = text.split("\n", 1)[0]
+        self.lap.wait("titles", [title])
+        self.lap.do("open", title=title)
+        self.lap.wait("text", text)
+
+
+@pytest.fixture
+def pair(apps: ExitStack, tmp_path: Path) -> Pair:
+    return Pair(apps, tmp_path)
+
+
+def test_typing_together_apart_and_together_again(pair: Pair) -> None:
+    """The whole way through: pair, type on both, cut, type on both, meet, compare."""
+    pair.pair()
+    pair.note("Title\nbody")
+    pair.lap.do("caret", end=True)
+    pair.lap.do("type", text=" from lap")
+    pair.desk.wait("text", "Title\nbody from lap")
+
+    pair.part()
+    pair.desk.do("caret", after="Title")
+    pair.desk.do("type", text=" of desk")
+    pair.desk.do("delete", text="from ")
+    pair.lap.do("caret", after="from")
+    pair.lap.do("type", text="ever")
+    pair.lap.do("caret", after="Title")
+    pair.lap.do("type", text="!")
+    for app in (pair.desk, pair.lap):
+        app.wait("saved", True)
+    pair.rejoin()
+
+    text = pair.desk.do("text")
+    assert pair.lap.do("text") == text
+    head, body = text.split("\n")
+    # Both typed in one place: each run whole, one behind the other.
+    assert head in ("Title of desk!", "Title! of desk")
+    assert body == "body everlap"
+
+
+def test_every_script_and_control_character_arrives(pair: Pair) -> None:
+    pair.pair()
+    pair.note("Scripts\n")
+    pair.desk.do("caret", end=True)
+    pair.desk.do("type", text=SCRIPTS)
+    pair.desk.do("paste", text="\r\none\r\ntwo\rthree\x00end")
+    wanted = f"Scripts\n{SCRIPTS}\none\ntwo\nthree\x00end"
+    pair.desk.wait("text", wanted)
+    pair.lap.wait("text", wanted)
+    pair.lap.do("caret", end=True)
+    pair.lap.do("type", text="👍🏽")
+    pair.desk.wait("text", wanted + "👍🏽")
+    assert unicodedata.normalize("NFC", wanted) != wanted, "nothing is normalised on the way"
+
+
+def test_a_large_paste_arrives_whole(pair: Pair) -> None:
+    pair.pair()
+    pair.note("Large\n")
+    pair.desk.do("caret", end=True)
+    line = "0123456789 äöü 日本語 😀 " + "x" * 70 + "\n"
+    times = 5_000_000 // len(line)
+    pair.desk.do("paste", text=line, times=times)
+    pair.desk.wait("size", 6 + times * len(line))
+    pair.lap.wait("size", 6 + times * len(line))
+    pair.meet()
+    assert pair.lap.do("text") == "Large\n" + line * times
+
+
+def test_undo_takes_back_own_edits_only(pair: Pair) -> None:
+    pair.pair()
+    pair.note("Undo\n")
+    pair.desk.do("caret", end=True)
+    pair.desk.do("paste", text="mine")
+    pair.lap.wait("text", "Undo\nmine")
+    pair.lap.do("caret", after="mi")
+    pair.lap.do("type", text="THEIRS")
+    pair.desk.wait("text", "Undo\nmiTHEIRSne")
+    pair.desk.do("key", keys="Ctrl+Z")
+    pair.lap.wait("text", "Undo\nTHEIRS")
+    pair.desk.do("key", keys="Ctrl+Shift+Z")
+    pair.lap.wait("text", "Undo\nmiTHEIRSne")
+
+
+def test_kill_at_any_moment(pair: Pair, seed: int) -> None:
+    """What was shown as saved is there after the restart, and sync goes on by itself."""
+    rng = random.Random(seed)
+    pair.pair()
+    pair.note("Kill\n")
+    for _ in range(3):
+        pair.desk.do("caret", end=True)
+        saved = "Kill\n"
+        for _ in range(rng.randint(5, 40)):
+            pair.desk.do("type", text=rng.choice("abcdef 😀\n"))
+            saved = pair.desk.do("saved_text") or saved
+        pair.desk.kill()
+        pair.lap.wait("connected", 0)
+        pair.desk.restart()
+        pair.desk.do("open", title="Kill")
+        pair.desk.wait("opened", "Kill")
+        found = pair.desk.do("text")
+        assert found.startswith(saved), f"seed {seed}: {saved!r} was saved, {found!r} is there"
+        pair.wire.retarget(pair.desk.do("listening"))
+        pair.meet()
+        assert pair.lap.do("text") == found
+
+
+def test_orderly_ends(pair: Pair) -> None:
+    """Closing the window and being told to end both save what was typed last."""
+    pair.pair()
+    pair.note("End\n")
+    pair.desk.do("caret", end=True)
+    pair.desk.do("type", text="last words")
+    assert pair.desk.shut() == 0
+    pair.lap.wait("text", "End\nlast words")
+    pair.lap.do("caret", end=True)
+    pair.lap.do("type", text=", and more")
+    assert pair.lap.terminate() == 0
+    pair.desk.restart()
+    pair.wire.retarget(pair.desk.do("listening"))
+    pair.lap.restart()
+    pair.meet()
+    pair.desk.do("open", title="End")
+    pair.desk.wait("text", "End\nlast words, and more")
+
+
+def test_a_second_launch_raises_the_first_window(apps: ExitStack, tmp_path: Path) -> None:
+    first = apps.enter_context(App(tmp_path / "one"))
+    first.do("minimise")
+    second = App(tmp_path / "one", wait=False)
+    apps.enter_context(second)
+    assert second.process.wait(20) == 0
+    first.wait("minimised", False)
+
+
+@pytest.mark.parametrize("trouble", ["newer", "damaged"])
+def test_a_database_that_cannot_be_used_is_said(tmp_path: Path, trouble: str) -> None:
+    folder = tmp_path / "data"
+    with App(folder) as app:
+        app.shut()
+    path = folder / "notes.db"
+    octets = bytearray(path.read_bytes())
+    if trouble == "newer":
+        octets[60:64] = (99).to_bytes(4, "big")  # user_version
+    else:
+        octets[:16] = b"not a database!!"
+    path.write_bytes(octets)
+    with App(folder, wait=False) as app:
+        assert app.process.wait(20) == 1
+    said = app.log.read_text()
+    assert ("newer version" if trouble == "newer" else "damaged") in said
+    assert path.read_bytes() == octets

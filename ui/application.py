@@ -1,0 +1,148 @@
+"""The life of the window: one loop for Qt and asyncio, from the start to the last edit on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import qasync
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
+
+from app.cli import Options
+from app.service import Service
+from liblim.errors import LimError
+from ui import icons, signals, theme
+from ui.garbage import GarbageCollector
+from ui.mainwindow import MainWindow
+
+
+def run(options: Options) -> int:
+    """Open the window and stay until it is closed; returns the exit code.
+
+    Raises LimError where there is no screen: Qt itself would end the process.
+    """
+    if not has_screen():
+        raise LimError("There is no screen here. To sync without a window, start with --headless.")
+    application = make_application()
+    collector = GarbageCollector(application)
+    loop = qasync.QEventLoop(application)
+    asyncio.set_event_loop(loop)
+    with loop:
+        code = int(loop.run_until_complete(_finally_alone(_live(options.make_service()))))
+    collector.stop()
+    return code
+
+
+def has_screen() -> bool:
+    """Whether there is something to show a window on."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
+
+
+def make_application() -> QApplication:
+    """The Qt application, in the look of the theme."""
+    QGuiApplication.setDesktopFileName("limnotes")
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName("limnotes")
+    application.setApplicationDisplayName("Lim Notes")
+    application.setQuitOnLastWindowClosed(False)
+    application.setWindowIcon(icons.app_icon())
+    theme.apply(application)
+    return application
+
+
+async def _finally_alone(main: Coroutine[Any, Any, int]) -> int:
+    """Run ``main``, then end what it may have left running."""
+    try:
+        return await main
+    finally:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _live(service: Service) -> int:
+    try:
+        await service.start()
+    except LimError as error:
+        await tell(str(error))
+        return 1
+    try:
+        await _show(service)
+    finally:
+        try:
+            await service.stop()
+        except LimError as error:
+            print(f"limnotes: {error}", file=sys.stderr)
+    return 0
+
+
+async def _show(service: Service) -> None:
+    window = MainWindow(service)
+    closing = asyncio.Event()
+    window.closing.connect(closing.set)
+    signals.on_end(asyncio.get_running_loop(), window.closing.emit, window)
+    service.on_raise = window.raise_up
+    window.show()
+    window.begin()
+    try:
+        await _until_closed(window, closing)
+    finally:
+        service.on_raise = None
+        await window.tasks.cancel()
+        window.deleteLater()
+
+
+async def _until_closed(window: MainWindow, closing: asyncio.Event) -> None:
+    while True:
+        await closing.wait()
+        closing.clear()
+        try:
+            await window.finish()
+            return
+        except LimError as error:
+            if await _gives_up(window, error, closing):
+                window.shut()
+                return
+
+
+async def _gives_up(window: MainWindow, error: LimError, closing: asyncio.Event) -> bool:
+    """Ask whether to close although the last edits cannot be saved."""
+    box = QMessageBox(
+        QMessageBox.Icon.Warning, "Lim Notes", "Your last edits are not saved.", parent=window
+    )
+    box.setInformativeText(f"{error}\n\nIf you close now, they are lost.")
+    stay = box.addButton("Keep the window open", QMessageBox.ButtonRole.RejectRole)
+    box.addButton("Close and lose them", QMessageBox.ButtonRole.DestructiveRole)
+    box.setDefaultButton(stay)
+    box.setEscapeButton(stay)
+    await _answer(box)
+    closing.clear()
+    return box.clickedButton() is not stay
+
+
+async def tell(words: str, parent: QWidget | None = None) -> None:
+    """Say why the window does not open: in a box, or on standard error where nobody sees one."""
+    if QGuiApplication.platformName() == "offscreen":
+        print(f"limnotes: {words}", file=sys.stderr)
+        return
+    box = QMessageBox(QMessageBox.Icon.Warning, "Lim Notes", words, parent=parent)
+    box.setWindowIcon(icons.app_icon())
+    await _answer(box)
+
+
+async def _answer(box: QMessageBox) -> None:
+    """Open a box without a loop of its own, and wait until it is closed."""
+    closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    box.finished.connect(_once(closed))
+    box.open()
+    await closed
+
+
+def _once(closed: asyncio.Future[None]) -> Callable[[int], None]:
+    return lambda _: None if closed.done() else closed.set_result(None)

@@ -1,0 +1,189 @@
+"""A card of the sync status: what is known of one paired device."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from app import status as words
+from app.status import DeviceStatus, State
+from ui import theme
+from ui.parts import ElidedWords, Facts, Picture, Words, set_role, tell
+from ui.trouble import Trouble
+
+COLUMNS = (2, 3, 2)
+
+
+class DeviceCard(QFrame):
+    """Shows one device, and changes in place, so that focus and scroll position stay."""
+
+    try_wanted = Signal()
+    """Try to reach it now."""
+    unpair_wanted = Signal(str)
+    """Forget the device with this id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self._device = ""
+        self._make_buttons()
+        self.trouble = Trouble()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * theme.GAP, 12, 2 * theme.GAP, 14)
+        layout.setSpacing(12)
+        layout.addLayout(self._make_head())
+        layout.addWidget(self.trouble)
+        layout.addLayout(self._make_facts())
+        layout.addWidget(self._make_question())
+        self._ask(False)
+
+    def _make_buttons(self) -> None:
+        self.try_button = _button(self.tr("Try now"))
+        self.unpair_button = _button(self.tr("Unpair…"), "quiet")
+        self.forget_button = _button(self.tr("Forget"))
+        self.keep_button = _button(self.tr("Keep"))
+        self.try_button.clicked.connect(self.try_wanted)
+        self.unpair_button.clicked.connect(lambda: self._ask(True))
+        self.keep_button.clicked.connect(lambda: self._ask(False))
+        self.forget_button.clicked.connect(lambda: self.unpair_wanted.emit(self._device))
+
+    def _make_head(self) -> QHBoxLayout:
+        self.icon = Picture(28)
+        self.name = ElidedWords()
+        self.name.setFont(theme.font(self.name, scale=1.15, bold=True))
+        self.state = Words()
+        self.state.setFont(theme.font(self.state, bold=True))
+        self.chip = ElidedWords()
+        self.chip.setObjectName("chip")
+        self.chip.setIndent(0)
+        self.path = ElidedWords(role="soft")
+        second = QHBoxLayout()
+        second.setSpacing(theme.GAP)
+        second.addWidget(self.state)
+        second.addWidget(self.chip)
+        second.addWidget(self.path, 1)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(self.name)
+        texts.addLayout(second)
+        head = QHBoxLayout()
+        head.setSpacing(12)
+        head.addWidget(self.icon)
+        head.addLayout(texts, 1)
+        head.addWidget(self.try_button)
+        head.addWidget(self.unpair_button)
+        return head
+
+    def _make_facts(self) -> Facts:
+        facts = Facts(*COLUMNS)
+        self.they_lack = facts.add(self.tr("They lack"))
+        self.received = facts.add(self.tr("Received"))
+        self.last_seen = facts.add(self.tr("Last seen"))
+        self.we_lack = facts.add(self.tr("We lack"))
+        self.sent = facts.add(self.tr("Sent"))
+        self.round_trip = facts.add(self.tr("Round trip"))
+        return facts
+
+    def _make_question(self) -> QWidget:
+        self.question = QWidget()
+        self._asked = Words(wrap=True)
+        row = QHBoxLayout(self.question)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._asked, 1)
+        row.addWidget(self.forget_button)
+        row.addWidget(self.keep_button)
+        return self.question
+
+    @property
+    def stops(self) -> list[QWidget]:
+        """What the Tab key stops at, in order."""
+        return [self.try_button, self.unpair_button, self.forget_button, self.keep_button]
+
+    # What is shown
+
+    def show_device(self, device: DeviceStatus, now: float) -> None:
+        """Show what is known; ``now`` in Unix seconds."""
+        self._device = device.device
+        self._show_names(device.label, _sentence(device.state.value))
+        self._show_state(device)
+        self._show_facts(device, now)
+        self._show_trouble(device, now)
+        if device.connected and self.try_button.hasFocus():
+            self.unpair_button.setFocus()
+        self.try_button.setVisible(not device.connected)
+
+    def _show_names(self, name: str, state: str) -> None:
+        self.name.show_text(name)
+        self.state.setText(state)
+        self.setAccessibleName(self.tr("{name}: {state}").format(name=name, state=state))
+        question = self.tr("Forget {name}? All notes stay on both devices.")
+        self._asked.setText(question.format(name=name))
+        self.try_button.setAccessibleName(self.tr("Try to reach {name} now").format(name=name))
+        self.unpair_button.setAccessibleName(self.tr("Unpair {name}").format(name=name))
+
+    def _show_state(self, device: DeviceStatus) -> None:
+        icon, colour = theme.STATES[device.state]
+        self.icon.show_icon(icon, colour)
+        sheet = f"color: {colour};"
+        if self.state.styleSheet() != sheet:
+            self.state.setStyleSheet(sheet)
+        known = device.identical is not None
+        self.chip.setVisible(device.connected)
+        self.chip.show_text(device.contents if known else self.tr("contents not known yet"))
+        self.chip.more = self.tr("Digest there: {digest}").format(digest=device.digest)
+        set_role(self.chip, ("good" if device.identical else "wait") if known else "")
+        path = self.tr("{path}, {agent}") if device.agent else "{path}"
+        self.path.show_text(path.format(path=device.route, agent=device.agent))
+
+    def _show_facts(self, device: DeviceStatus, now: float) -> None:
+        here = self.tr("right now")
+        tell(self.last_seen, here if device.connected else _seen(device.last_seen, now))
+        tell(self.they_lack, words.changes_in_words(device.they_lack))
+        tell(self.we_lack, words.changes_in_words(device.we_lack))
+        tell(self.received, _traffic(device.changes_in, device.bytes_in))
+        tell(self.sent, _traffic(device.changes_out, device.bytes_out))
+        tell(self.round_trip, words.trip_in_words(device.round_trip))
+
+    def _show_trouble(self, device: DeviceStatus, now: float) -> None:
+        """Say what fails, since when, and when the next try is."""
+        timing = []
+        if device.error_since is not None:
+            timing.append(words.since_in_words(device.error_since, now))
+        if device.state is State.CONNECTING:
+            timing.append(self.tr("trying now"))
+        elif device.next_try is not None:
+            wait = words.wait_in_words(device.next_try, now)
+            timing.append(self.tr("next try {wait}").format(wait=wait))
+        more = _sentence(", ".join(timing))
+        refused = device.state is State.REFUSED
+        self.trouble.say(device.error, more, "bad" if refused else "wait")
+
+    def _ask(self, asked: bool) -> None:
+        """Ask in the card whether to forget the device, or stop asking."""
+        self.question.setVisible(asked)
+        self.unpair_button.setEnabled(not asked)
+        if asked:
+            self.keep_button.setFocus()
+        elif self.isVisible():
+            self.unpair_button.setFocus()
+
+
+def _button(text: str, role: str = "") -> QPushButton:
+    button = QPushButton(text)
+    button.setAutoDefault(False)
+    if role:
+        button.setProperty("role", role)
+    return button
+
+
+def _sentence(text: str) -> str:
+    """Text as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
+def _seen(moment: float | None, now: float) -> str:
+    return words.UNKNOWN if moment is None else words.time_in_words(moment, now)
+
+
+def _traffic(changes: int, octets: int) -> str:
+    return f"{words.changes_in_words(changes)}, {words.size_in_words(octets)}"
