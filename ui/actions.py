@@ -93,7 +93,7 @@ class Actions(QObject):
         self._add(menu, self.tr("P&revious pane"), partial(window.next_pane, -1), "Shift+F6")
         menu.addSeparator()
         editor = window.pane.editor
-        self._add(menu, self.tr("&Larger text"), editor.zoom_in, _Key.ZoomIn)
+        self._add(menu, self.tr("Lar&ger text"), editor.zoom_in, _Key.ZoomIn)
         self._add(menu, self.tr("S&maller text"), editor.zoom_out, _Key.ZoomOut)
         self._add(menu, self.tr("Text as &usual"), editor.zoom_reset, "Ctrl+0")
 

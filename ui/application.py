@@ -32,7 +32,7 @@ def run(options: Options) -> int:
     loop = qasync.QEventLoop(application)
     asyncio.set_event_loop(loop)
     with loop:
-        code = int(loop.run_until_complete(_finally_alone(_live(options.make_service()))))
+        code = int(loop.run_until_complete(_finally_alone(live(options.make_service()))))
     collector.stop()
     return code
 
@@ -66,23 +66,25 @@ async def _finally_alone(main: Coroutine[Any, Any, int]) -> int:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _live(service: Service) -> int:
+async def live(service: Service) -> int:
+    """Start a service and show its window until that is closed; returns the exit code."""
     try:
         await service.start()
     except LimError as error:
         await tell(str(error))
         return 1
     try:
-        await _show(service)
+        code = await _show(service)
     finally:
         try:
             await service.stop()
         except LimError as error:
+            code = 1
             print(f"limnotes: {error}", file=sys.stderr)
-    return 0
+    return code
 
 
-async def _show(service: Service) -> None:
+async def _show(service: Service) -> int:
     window = MainWindow(service)
     closing = asyncio.Event()
     window.closing.connect(closing.set)
@@ -91,24 +93,24 @@ async def _show(service: Service) -> None:
     window.show()
     window.begin()
     try:
-        await _until_closed(window, closing)
+        return await _until_closed(window, closing)
     finally:
         service.on_raise = None
         await window.tasks.cancel()
         window.deleteLater()
 
 
-async def _until_closed(window: MainWindow, closing: asyncio.Event) -> None:
+async def _until_closed(window: MainWindow, closing: asyncio.Event) -> int:
     while True:
         await closing.wait()
         closing.clear()
         try:
             await window.finish()
-            return
+            return 0
         except LimError as error:
             if await _gives_up(window, error, closing):
                 window.shut()
-                return
+                return 1
 
 
 async def _gives_up(window: MainWindow, error: LimError, closing: asyncio.Event) -> bool:

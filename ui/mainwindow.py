@@ -318,6 +318,8 @@ class MainWindow(QMainWindow):
 
     def shut(self) -> None:
         """Close for good, without a look at what is unsaved."""
+        if self._may_close:
+            return
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._may_close = True

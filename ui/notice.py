@@ -42,8 +42,8 @@ class Notice(QWidget):
         outer = QHBoxLayout(self)
         outer.setContentsMargins(GAP, 0, GAP, GAP)
         outer.addWidget(frame)
-        self._clock = QTimer(self, singleShot=True, interval=_STAYS)
-        self._clock.timeout.connect(self.dismiss)
+        self.clock = QTimer(self, singleShot=True, interval=_STAYS)
+        self.clock.timeout.connect(self.dismiss)
         self.hide()
 
     @property
@@ -59,14 +59,14 @@ class Notice(QWidget):
     def say(self, words: str, label: str = "", action: Callable[[], object] | None = None) -> None:
         """Show a sentence for a while, with a button where there is an action."""
         self._show(words, label, action)
-        self._clock.start()
+        self.clock.start()
 
     def warn(self, words: str) -> None:
         """Show what went wrong, until it is closed."""
         self._show(words, "", None)
         self._mark.setPixmap(icons.pixmap("alert", "#f0c46c", 18, self.devicePixelRatioF()))
         self._mark.show()
-        self._clock.stop()
+        self.clock.stop()
 
     def _show(self, words: str, label: str, action: Callable[[], object] | None) -> None:
         self._action = action
@@ -88,6 +88,6 @@ class Notice(QWidget):
     def dismiss(self) -> None:
         """Take the notice away."""
         self._action = None
-        self._clock.stop()
+        self.clock.stop()
         self.hide()
         self.offer_changed.emit(False)
