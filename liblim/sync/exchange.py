@@ -109,10 +109,13 @@ class Exchange:
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Take note that changes entered our log."""
-        self.belief.look_again({change.replica for change in changes})
+        self.belief.look_again(dict.fromkeys(change.replica for change in changes))
         if any(self.belief.seq(change.replica) >= change.seq for change in changes):
             self._pull.encourage()
         self._audits = 0
+        if self.identical:
+            # It said so before, of what we have only now: by way of another peer.
+            self.belief.assume_equal()
         self.outbox.committed(changes)
 
     def settled(self, changes: Sequence[Change], now: float) -> None:

@@ -82,7 +82,7 @@ def test_what_is_typed_last_is_saved(on_qt: Run, tmp_path: Path) -> None:
         life, window = await begun(Service(tmp_path, offline=True))
         window.new_note()
         QTest.keyClicks(window.pane.editor, "The last words")
-        await until(lambda: window.pane.editor.toPlainText())
+        await until(window.pane.editor.toPlainText)
         window.close()
         assert await life == 0
         assert the_window() is None
@@ -126,7 +126,7 @@ def test_unsaved_edits_are_not_thrown_away_unasked(
         life, window = await begun(service)
         window.new_note()
         QTest.keyClicks(window.pane.editor, "x")
-        await until(lambda: window.pane.editor.toPlainText())
+        await until(window.pane.editor.toPlainText)
 
         async def fail(note: object) -> None:
             raise StoreError("The disk is full.")

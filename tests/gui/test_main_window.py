@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
 
 from liblim.errors import StoreError
 from tests.gui.syncing import Test, turn
@@ -233,7 +233,7 @@ def test_panes_by_keyboard(on_qt: Run, tmp_path: Path) -> None:
                 ("Shift+F6", view),
                 ("Ctrl+3", editor),
             ):
-                keys(QApplication.focusWidget(), key)
+                keys(QApplication.focusWidget() or window, key)
                 assert pane.hasFocus(), key
 
     on_qt(test)
@@ -283,11 +283,11 @@ def test_other_windows(on_qt: Run, tmp_path: Path) -> None:
             keys(window, "Ctrl+P")
             assert window.pair_dialog is not None
             keys(window.pair_dialog, "Esc")
-            await turn()
-            assert window.pair_dialog is None
+            await until(lambda: window.pair_dialog is None)
+            window.raise_up()
             await until(window.isActiveWindow)
             keys(window, "F1")
-            box = window.findChild(QMessageBox)
+            (box,) = window.findChildren(QMessageBox)
             assert "Ctrl+N" in box.text()
             box.close()
             window.show_about()
@@ -304,7 +304,9 @@ def test_every_menu_entry_has_a_letter_and_no_two_share_a_key(on_qt: Run, tmp_pa
             for entry in window.menuBar().actions():
                 assert "&" in entry.text()
                 letters = []
-                for action in entry.menu().actions():
+                menu = entry.menu()
+                assert isinstance(menu, QMenu)
+                for action in menu.actions():
                     if not action.isSeparator():
                         at = action.text().index("&")
                         letters.append(action.text()[at + 1].lower())

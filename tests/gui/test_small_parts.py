@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -15,10 +15,11 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 import resources
+from app.notes import NoteRow
 from app.status import State
 from liblim.errors import LimError
 from tests.gui.syncing import Test
-from tests.gui.windows import row, until
+from tests.gui.windows import until
 from ui import icons, moments, theme
 from ui.coalesce import Coalesced
 from ui.memory import Memory
@@ -35,10 +36,10 @@ TODAY = QDate(2026, 3, 18)
 
 
 @pytest.fixture
-def english() -> object:
+def english() -> Iterator[None]:
     before = QLocale()
     QLocale.setDefault(QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom))
-    yield None
+    yield
     QLocale.setDefault(before)
 
 
@@ -98,7 +99,8 @@ def luminance(colour: str) -> float:
     def linear(value: float) -> float:
         return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
-    red, green, blue, _ = (linear(value) for value in QColor(colour).getRgbF())
+    ink = QColor(colour)
+    red, green, blue = linear(ink.redF()), linear(ink.greenF()), linear(ink.blueF())
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -209,7 +211,9 @@ def notice(qtbot: QtBot) -> Notice:
     parent = QWidget()
     qtbot.addWidget(parent)
     parent.show()
-    return Notice(parent)
+    made = Notice(parent)
+    made.owner = parent  # type: ignore[attr-defined]
+    return made
 
 
 def test_a_notice_offers_something_once(notice: Notice) -> None:
@@ -235,6 +239,9 @@ def test_a_notice_goes_by_itself_and_a_warning_stays(notice: Notice) -> None:
     assert notice.text == ""
 
 
+NOTHING = {"trashed": False, "kept": False, "newer": False}
+
+
 @pytest.mark.parametrize(
     ("facts", "words", "offer"),
     [
@@ -247,10 +254,11 @@ def test_a_notice_goes_by_itself_and_a_warning_stays(notice: Notice) -> None:
 def test_banner(qtbot: QtBot, facts: dict[str, bool], words: str, offer: str) -> None:
     banner = NoteBanner()
     qtbot.addWidget(banner)
-    banner.show_row(row("a", **facts))
+    banner.show_row(NoteRow("a", "", "", 0, **{**NOTHING, **facts}))
     assert banner.text.startswith(words)
-    assert banner.button.isVisibleTo(banner) == bool(offer)
+    assert bool(banner.text) == bool(words)
     assert banner.button.text() == offer
+    assert banner.button.isVisibleTo(banner) or not offer
     banner.show_row(None)
     assert banner.text == ""
 
@@ -263,7 +271,7 @@ def bold_lines(editor: QPlainTextEdit) -> list[str]:
     found, block = [], editor.document().begin()
     while block.isValid():
         formats = block.layout().formats()
-        if any(part.format.fontWeight() == QFont.Weight.DemiBold for part in formats):  # type: ignore[attr-defined]
+        if any(part.format.fontWeight() == QFont.Weight.DemiBold for part in formats):
             found.append(block.text())
         block = block.next()
     return found

@@ -19,16 +19,16 @@ PATIENCE = 10.0
 """Seconds until something that should happen counts as not happening."""
 
 
-def row(oid: str, changed: int = 0, title: str = "", **facts: bool) -> NoteRow:
+def row(oid: str, changed: int = 0, title: str = "", *, trashed: bool = False) -> NoteRow:
     """A row, with a title of its own unless told otherwise."""
     return NoteRow(
         oid=oid,
         title=title or f"Note {oid}",
         snippet="and more",
         changed=changed,
-        trashed=facts.get("trashed", False),
-        kept=facts.get("kept", False),
-        newer=facts.get("newer", False),
+        trashed=trashed,
+        kept=False,
+        newer=False,
     )
 
 
