@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import perf_counter
 
 from PySide6.QtCore import QObject, QTimer
+
+_REST = 8
+"""How many times as long as a look took, the next one waits: the rest of the time is for typing."""
 
 
 class Coalesced(QObject):
@@ -16,6 +20,7 @@ class Coalesced(QObject):
         super().__init__(parent)
         self._take = take
         self._changed: set[str] = set()
+        self._least = milliseconds
         self._clock = QTimer(self, singleShot=True, interval=milliseconds)
         self._clock.timeout.connect(self.flush)
 
@@ -29,4 +34,7 @@ class Coalesced(QObject):
         """Pass on at once what was gathered."""
         self._clock.stop()
         changed, self._changed = self._changed, set()
+        began = perf_counter()
         self._take(changed)
+        taken = (perf_counter() - began) * 1000
+        self._clock.setInterval(max(self._least, int(taken * _REST)))

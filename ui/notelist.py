@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from PySide6.QtCore import (
+    QEvent,
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
@@ -18,9 +19,11 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
-    QListView,
     QStackedWidget,
+    QStyleOptionViewItem,
+    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -37,8 +40,11 @@ _MINUTE = 60_000
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
-class NoteListView(QListView):
+class NoteListView(QTableView):
     """The list itself.  What a person chooses is told; what the program selects is not.
+
+    A table of one column, because QListView lays out all its rows anew at each change: 20 ms with
+    10,000 notes.
 
     A row that goes away leaves nothing selected, so that nobody is taken to a note not asked for.
     """
@@ -55,9 +61,16 @@ class NoteListView(QListView):
         self.setItemDelegate(NoteDelegate(self))
         self.setObjectName("noteList")
         self.setAccessibleName(self.tr("Notes"))
-        self.setUniformItemSizes(True)
-        self.setViewportMargins(0, GAP // 2, 0, 0)
         self.setMouseTracking(True)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.setCornerButtonEnabled(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.horizontalHeader().hide()
+        self.horizontalHeader().setStretchLastSection(True)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self._fit_rows()
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -66,6 +79,18 @@ class NoteListView(QListView):
         self._clock = QTimer(self, interval=_MINUTE)
         self._clock.timeout.connect(self.viewport().update)  # "Yesterday" comes by itself.
         self._clock.start()
+
+    def _fit_rows(self) -> None:
+        option = QStyleOptionViewItem()
+        self.initViewItemOption(option)
+        height = self.itemDelegate().sizeHint(option, QModelIndex()).height()
+        self.verticalHeader().setDefaultSectionSize(height)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the size of the font."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_rows()
 
     def select(self, oid: str) -> None:
         """Select a note, and show where it is; nothing where it is not in the list."""
@@ -95,6 +120,16 @@ class NoteListView(QListView):
         super().currentChanged(current, previous)
         if current.isValid() and not self._silent:
             self.chosen.emit(self._notes.oid_at(current.row()))
+
+    def moveCursor(
+        self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
+    ) -> QModelIndex:
+        """Home and End go to the first and the last note, not to the ends of a row."""
+        if action == QAbstractItemView.CursorAction.MoveHome:
+            return self.model().index(0, 0)
+        if action == QAbstractItemView.CursorAction.MoveEnd:
+            return self.model().index(self.model().rowCount() - 1, 0)
+        return super().moveCursor(action, modifiers)
 
     def rowsAboutToBeRemoved(self, parent: Index, start: int, end: int) -> None:
         """Select nothing where Qt would go on to a neighbour."""
@@ -138,6 +173,7 @@ class NoteListPane(QWidget):
         self.empty = EmptyPage(self)
         self._title, self._count = QLabel(self), QLabel(self)
         self._pages = QStackedWidget(self)
+        self._pages.setContentsMargins(0, GAP // 2, 0, 0)
         self._pages.addWidget(self.view)
         self._pages.addWidget(self.empty)
         self._layout = layout = QVBoxLayout(self)

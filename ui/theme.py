@@ -182,6 +182,7 @@ QStatusBar::item { border: 0; }
 
 #sidebar, #sidebarList { background: $ground; border: 0; }
 #listPane, #noteList { background: $list; border: 0; }
+#noteList { selection-background-color: $list; }  /* the rows paint their own */
 #notePane, #noteHeader, NoteEditor { background: $page; border: 0; }
 #noteHeader { border-bottom: 1px solid $line; }
 #listHeader { border-bottom: 1px solid $line; }

@@ -151,3 +151,19 @@ def test_rows_of_all_kinds_are_painted(pane: NoteListPane, rows: Rows) -> None:
     pane.view.select("b")
     pane.view.setFocus()
     assert not pane.grab().isNull()
+
+
+def test_home_and_end_go_to_the_first_and_last_note(pane: NoteListPane) -> None:
+    pane.view.select("20")
+    QTest.keyClick(pane.view, Qt.Key.Key_End)
+    assert current(pane) == "00"
+    QTest.keyClick(pane.view, Qt.Key.Key_Home)
+    assert current(pane) == "39"
+
+
+def test_rows_follow_the_size_of_the_font(pane: NoteListPane) -> None:
+    before = pane.view.visualRect(pane.model.index_of("39")).height()
+    font = pane.view.font()
+    font.setPointSizeF(font.pointSizeF() * 2)
+    pane.view.setFont(font)
+    assert pane.view.visualRect(pane.model.index_of("39")).height() > before * 1.4
