@@ -191,13 +191,15 @@ class AsyncDatabase:
 
         Looks in four times a pause, so that a keystroke costs nothing here.
         """
-        loop = asyncio.get_running_loop()
-        now, edits, pause = loop.time(), self.core.writer.edits, self._pause
+        loop, writer = asyncio.get_running_loop(), self.core.writer
+        now, edits, pause = loop.time(), writer.edits, self._pause
         if edits != typing.edits:
             typing = typing._replace(last=now, edits=edits)
         tick = pause.after / 4
-        due = min(typing.last + pause.after - tick, typing.since + pause.at_most)
-        if typing.edits and now >= due:
+        # Half a tick early rather than half a tick late: timers are coarse.
+        due = min(typing.last + pause.after - 1.5 * tick, typing.since + pause.at_most - tick)
+        # A change that something else closed (one received, say) waits for no pause.
+        if now >= due or writer.uncommitted:
             self._timer = None
             self._start_commit()
         else:

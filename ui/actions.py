@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu
 
@@ -29,6 +29,9 @@ class Actions(QObject):
         self._view()
         self._sync()
         self._help()
+        view = window.list.view
+        view.addActions([self.new, self.trash, self.restore])
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
     def _menu(self, title: str) -> QMenu:
         menu = QMenu(title, self._window)
@@ -49,7 +52,7 @@ class Actions(QObject):
 
     def _file(self) -> None:
         window, menu = self._window, self._menu(self.tr("&File"))
-        self._add(menu, self.tr("&New note"), window.new_note, _Key.New)
+        self.new = self._add(menu, self.tr("&New note"), window.new_note, _Key.New)
         menu.addSeparator()
         quit_ = self._add(menu, self.tr("&Quit"), window.close, "Ctrl+Q")
         quit_.setMenuRole(QAction.MenuRole.QuitRole)

@@ -168,7 +168,12 @@ class MainWindow(QMainWindow):
     def trash_open(self) -> None:
         """Move the open note to the trash, and go on to the next."""
         row = self.service.notes.rows.get(self.open_note.oid)
-        if row is None or row.trashed:
+        if row is None:
+            return
+        if row.trashed:
+            self.notice.say(
+                self.tr("It is in the trash already"), self.tr("Restore"), self.restore_open
+            )
             return
         self.show_note(self.list.neighbour(row.oid))
         self.tasks.start(self._trash(row.oid, title_of(row)))

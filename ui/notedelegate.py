@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from PySide6.QtCore import (
     QDate,
     QModelIndex,
@@ -12,8 +14,8 @@ from PySide6.QtCore import (
     QSize,
     Qt,
 )
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.notes import NoteRow
 from ui import icons, moments, theme
@@ -59,10 +61,12 @@ class NoteDelegate(QStyledItemDelegate):
         return title, text
 
     def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem) -> None:
-        ground = QRectF(option.rect).adjusted(_INSET, 1, -_INSET, -1)
+        painter.setPen(Qt.PenStyle.NoPen)
         if option.state & _State.State_Selected:
-            active = option.state & _State.State_HasFocus or _has_focus(option.widget)
-            painter.setBrush(QColor(colours.chosen if active else colours.chosen_idle))
+            focus = option.widget.hasFocus()
+            painter.setBrush(QColor(colours.chosen if focus else colours.chosen_idle))
+            if focus:
+                painter.setPen(QPen(QColor(colours.accent), 1.2))
         elif option.state & _State.State_MouseOver:
             painter.setBrush(QColor(colours.hover))
         else:
@@ -70,7 +74,7 @@ class NoteDelegate(QStyledItemDelegate):
             y = option.rect.bottom() + 0.5
             painter.drawLine(QPointF(_SIDE, y), QPointF(option.rect.right() - _SIDE, y))
             return
-        painter.setPen(Qt.PenStyle.NoPen)
+        ground = QRectF(option.rect).adjusted(_INSET, 1, -_INSET, -1)
         painter.drawRoundedRect(ground, theme.RADIUS, theme.RADIUS)
 
     def _paint_lines(self, painter: QPainter, option: QStyleOptionViewItem, row: NoteRow) -> None:
@@ -106,8 +110,10 @@ class NoteDelegate(QStyledItemDelegate):
         painter.drawPixmap(beside.right() + GAP // 2, y, mark)
 
 
-def _has_focus(widget: QWidget | None) -> bool:
-    return widget is not None and widget.hasFocus()
+def is_right_to_left(text: str) -> bool:
+    """Whether the first letter that has a direction runs from right to left."""
+    directions = map(unicodedata.bidirectional, text)
+    return next((found != "L" for found in directions if found in ("L", "R", "AL")), False)
 
 
 def _write(
@@ -117,5 +123,7 @@ def _write(
     painter.setFont(font)
     painter.setPen(QColor(colour))
     elided = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-    side = Qt.AlignmentFlag.AlignRight if end else Qt.AlignmentFlag.AlignLeft
+    side = Qt.AlignmentFlag.AlignLeft
+    if end or is_right_to_left(text):
+        side = Qt.AlignmentFlag.AlignRight
     painter.drawText(area, side | Qt.AlignmentFlag.AlignVCenter, elided)

@@ -14,9 +14,10 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QFrame,
     QHBoxLayout,
     QHeaderView,
@@ -85,6 +86,15 @@ class NoteListView(QTableView):
         self.initViewItemOption(option)
         height = self.itemDelegate().sizeHint(option, QModelIndex()).height()
         self.verticalHeader().setDefaultSectionSize(height)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Choose nothing only because the focus comes: Qt would take the first row."""
+        chosen = self.currentIndex().isValid()
+        self._silent = True
+        super().focusInEvent(event)
+        if not chosen:
+            self._deselect()
+        self._silent = False
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the size of the font."""
@@ -187,6 +197,9 @@ class NoteListPane(QWidget):
         self.pair_button.clicked.connect(self.pair_wanted)
         for changed in (self.model.rowsInserted, self.model.rowsRemoved, self.model.modelReset):
             changed.connect(self._count_rows)
+        self._open = ""
+        self.settle_clock = QTimer(self, singleShot=True)
+        self.settle_clock.timeout.connect(self._settle)
         self.show_shelf(ALL)
 
     def _heading(self) -> QWidget:
@@ -226,9 +239,17 @@ class NoteListPane(QWidget):
             self.model.refresh(oids)
 
     def hold(self, oid: str) -> None:
-        """Keep the open note where it stands in the list while it is edited."""
+        """Keep the open note where it stands in the list while it is edited.
+
+        The one before finds its place a little later: a second click must not hit another row.
+        """
+        self._open = oid
+        self.model.hold(self.model.held | {oid})
+        self.settle_clock.start(QApplication.doubleClickInterval())
+
+    def _settle(self) -> None:
         with self._in_place():
-            self.model.hold(oid)
+            self.model.hold({self._open})
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:

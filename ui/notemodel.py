@@ -36,7 +36,7 @@ def title_of(row: NoteRow | None) -> str:
 class NoteModel(QAbstractListModel):
     """Rows of the notes that a shelf holds, kept in order by single moves and never by a reset.
 
-    One row may be held in its place: the open note, which must not run away while it is edited.
+    Some rows may be held in their places: the open note must not run away while it is edited.
     """
 
     def __init__(self, rows: Mapping[str, NoteRow], parent: QObject | None = None) -> None:
@@ -46,7 +46,7 @@ class NoteModel(QAbstractListModel):
         self._shown: dict[str, NoteRow] = {}
         self._keys: dict[str, _Key] = {}
         self._order: list[_Key] = []
-        self._held = ""
+        self._held: frozenset[str] = frozenset()
 
     # What Qt asks
 
@@ -67,6 +67,8 @@ class NoteModel(QAbstractListModel):
                 return f"{title_of(row)}, changed {changed}"
             case Qt.ItemDataRole.AccessibleDescriptionRole:
                 return row.snippet
+            case Qt.ItemDataRole.ToolTipRole:
+                return _tip(row)
             case _:
                 return row if role == ROW else None
 
@@ -92,11 +94,15 @@ class NoteModel(QAbstractListModel):
         self._order = sorted(self._keys.values())
         self.endResetModel()
 
-    def hold(self, oid: str) -> None:
-        """Keep a note where it stands, whatever changes; the one held before finds its place."""
-        released, self._held = self._held, oid
-        if released and released != oid:
-            self.refresh([released])
+    @property
+    def held(self) -> frozenset[str]:
+        """The notes that are held."""
+        return self._held
+
+    def hold(self, oids: Iterable[str]) -> None:
+        """Keep notes where they stand, whatever changes; those held before find their places."""
+        before, self._held = self._held, frozenset(oids)
+        self.refresh(before - self._held)
 
     def refresh(self, oids: Iterable[str]) -> None:
         """Take over changed rows."""
@@ -127,7 +133,7 @@ class NoteModel(QAbstractListModel):
         self.endRemoveRows()
 
     def _update(self, oid: str, row: NoteRow) -> None:
-        if oid != self._held:
+        if oid not in self._held:
             self._move(oid, _key(row))
         if self._shown[oid] != row:
             self._shown[oid] = row
@@ -145,6 +151,15 @@ class NoteModel(QAbstractListModel):
         self._keys[oid] = key
         if moves:
             self.endMoveRows()
+
+
+def _tip(row: NoteRow) -> str | None:
+    """What the mark beside a title means."""
+    if row.kept:
+        return "It was edited while it was being moved to the trash, so it stays."
+    if row.newer:
+        return "A newer version of Lim Notes wrote something in it that this one cannot show."
+    return None
 
 
 def _key(row: NoteRow) -> _Key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QListWidget,
@@ -119,8 +119,10 @@ class _ShelfDelegate(QStyledItemDelegate):
             painter.setBrush(QColor(colours.hover))
         else:
             return
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.drawRoundedRect(QRectF(option.rect), theme.RADIUS, theme.RADIUS)
+        ring = chosen and option.widget.hasFocus()
+        painter.setPen(QPen(QColor(colours.accent), 1.2) if ring else Qt.PenStyle.NoPen)
+        ground = QRectF(option.rect).adjusted(1, 1, -1, -1)
+        painter.drawRoundedRect(ground, theme.RADIUS, theme.RADIUS)
 
     def _paint_words(
         self, painter: QPainter, option: QStyleOptionViewItem, area: QRect, name: str, count: int

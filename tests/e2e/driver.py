@@ -84,6 +84,14 @@ class Driver(QObject):
         binding = self.editor.binding
         return len(binding.text) if binding is not None else 0
 
+    def label(self) -> str:
+        """What the window says about whether the open note is saved."""
+        assert self.window is not None
+        return self.window.pane.saved_text
+
+    def problem(self) -> str:
+        return str(self.status().problem)
+
     def titles(self) -> list[str]:
         assert self.window is not None
         notes = self.window.service.notes

@@ -115,6 +115,7 @@ def test_the_list_is_stable_while_typing(on_qt: Run, tmp_path: Path) -> None:
             await until(lambda: titles(window) == ["three", "two", "The one"])
             await opened(window, three)
             await until(lambda: titles(window) == ["The one", "three", "two"])
+            assert not window.list.settle_clock.isActive()
             assert window.list.view.currentIndex().data() == "three"
             assert two in window.service.notes.rows
 
@@ -174,6 +175,8 @@ def test_restore(on_qt: Run, tmp_path: Path) -> None:
             assert window.pane.editor.isReadOnly()
             assert not window.actions_.trash.isEnabled()
             QTest.keyClicks(window.pane.editor, "x")
+            keys(window.list.view, "Del")
+            assert window.notice.text == "It is in the trash already"
             window.pane.banner.button.click()
             await until(lambda: window.list.shelf is ALL)
             await until(lambda: not window.pane.editor.isReadOnly())

@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from app.notes import NoteRow
 from tests.gui.windows import row
+from ui.notedelegate import is_right_to_left
 from ui.notelist import NoteListPane
 from ui.notice import Notice
 from ui.shelves import ALL, TRASH
@@ -167,3 +168,42 @@ def test_rows_follow_the_size_of_the_font(pane: NoteListPane) -> None:
     font.setPointSizeF(font.pointSizeF() * 2)
     pane.view.setFont(font)
     assert pane.view.visualRect(pane.model.index_of("39")).height() > before * 1.4
+
+
+def test_focus_alone_chooses_nothing(pane: NoteListPane, qtbot: QtBot) -> None:
+    pane.view.clearFocus()
+    with qtbot.assertNotEmitted(pane.view.chosen):
+        pane.view.setFocus()
+        assert not pane.view.currentIndex().isValid()
+    with qtbot.waitSignal(pane.view.chosen):
+        QTest.keyClick(pane.view, Qt.Key.Key_Down)
+
+
+def test_a_second_click_hits_the_same_row(pane: NoteListPane, rows: Rows) -> None:
+    pane.hold("20")
+    pane.settle_clock.timeout.emit()
+    rows["20"] = row("20", 100)
+    pane.refresh(["20"])
+    pane.view.select("35")
+    before = top(pane, "35")
+    pane.hold("35")
+    assert top(pane, "35") == before
+    assert pane.settle_clock.isActive()
+    pane.settle_clock.timeout.emit()
+    assert top(pane, "20") == 0
+    assert current(pane) == "35"
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("abc", False),
+        ("", False),
+        ("123", False),
+        ("رحلة", True),
+        ("1. רשימה", True),
+        ("a ר", False),
+    ],
+)
+def test_the_direction_of_a_text(text: str, right: bool) -> None:
+    assert is_right_to_left(text) == right

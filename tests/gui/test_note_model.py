@@ -90,13 +90,23 @@ def test_changes(
 
 
 def test_a_held_row_stays_until_it_is_let_go(model: NoteModel, rows: Rows) -> None:
-    model.hold("a")
+    model.hold({"a"})
     rows["a"] = row("a", 99, "Being edited")
     model.refresh(["a"])
     assert order(model) == "bca"
     assert model.index_of("a").data() == "Being edited"
-    model.hold("b")
+    model.hold({"b"})
     assert order(model) == "abc"
+
+
+def test_marks_are_explained(model: NoteModel, rows: Rows) -> None:
+    rows["a"] = NoteRow("a", "", "", 10, False, True, False)
+    rows["b"] = NoteRow("b", "", "", 30, False, False, True)
+    model.refresh(["a", "b"])
+    tip = Qt.ItemDataRole.ToolTipRole
+    assert "trash" in model.index_of("a").data(tip)
+    assert "newer version" in model.index_of("b").data(tip)
+    assert model.index_of("c").data(tip) is None
 
 
 def test_another_shelf(model: NoteModel, rows: Rows) -> None:

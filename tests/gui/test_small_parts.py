@@ -203,6 +203,16 @@ def test_changes_are_gathered(qtbot: QtBot) -> None:
     assert taken == [{"a", "b"}, {"c"}]
 
 
+def test_many_changes_are_passed_on_bit_by_bit(qtbot: QtBot) -> None:
+    taken: list[set[str]] = []
+    changes = Coalesced(taken.append, 1, at_most=10)
+    names = {str(n) for n in range(25)}
+    changes.add(names)
+    qtbot.waitUntil(lambda: len(taken) == 3)
+    assert [len(part) for part in taken] == [10, 10, 5]
+    assert set().union(*taken) == names
+
+
 # ---- notice and banner
 
 

@@ -77,6 +77,22 @@ async def test_typing_that_goes_on_is_committed_all_the_same(database: AsyncData
     assert await copy_text(database, thing.oid) == str(thing.body)
 
 
+@pytest.mark.asyncio
+async def test_a_change_that_a_received_one_closed_is_committed_too(
+    database: AsyncDatabase,
+) -> None:
+    source = await AsyncDatabase.open(":memory:", [Thing])
+    source.create(Thing).body.insert(0, "theirs")
+    await source.commit()
+    thing = database.create(Thing)
+    thing.body.insert(0, "mine")
+    await database.receive(await everything(source))
+    assert not database.core.is_saved(thing)
+    await committed(database, 1)
+    assert database.core.is_saved(thing)
+    await source.close()
+
+
 async def copy_text(database: AsyncDatabase, oid: str) -> str:
     copy = await AsyncDatabase.open(":memory:", [Thing])
     await copy.receive(await everything(database))

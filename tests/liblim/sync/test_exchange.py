@@ -15,9 +15,11 @@ def test_what_a_peer_said_may_become_ours_by_way_of_another() -> None:
     theirs.receive(changes)
     exchange = Exchange(ours)
     exchange.ihaz(Ihaz(theirs.count, theirs.digest))
-    assert not exchange.identical
-    assert not exchange.belief.complete
+    assert known(exchange) == (False, False)
     exchange.committed(ours.receive(changes))
-    assert exchange.identical
-    assert exchange.belief.complete
+    assert known(exchange) == (True, True)
     assert (exchange.belief.we_lack, exchange.belief.they_lack) == (0, 0)
+
+
+def known(exchange: Exchange) -> tuple[bool, bool]:
+    return exchange.identical, exchange.belief.complete
