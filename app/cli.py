@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 
 import msgspec
 
-from app import VERSION, control
+from app import VERSION, control, printing
 from app.folder import AlreadyRunning, Folder, default_folder
-from app.status import Event, size_in_words, time_in_words
 from liblim.errors import LimError
 
 
@@ -139,7 +137,7 @@ def _run_headless(options: Options) -> int:
 
 async def _serve(options: Options) -> None:
     service = options.make_service()
-    service.on_event = _print_event
+    service.on_event = printing.print_event
     await service.start()
     listening = service.status().listening or "no address"
     print(f"Lim Notes syncs without a window, listening on {listening}.")
@@ -148,10 +146,6 @@ async def _serve(options: Options) -> None:
         await _until_stopped()
     finally:
         await service.stop()
-
-
-def _print_event(event: Event) -> None:
-    print(f"{time.strftime('%H:%M:%S', time.localtime(event.at))} {event.text}", flush=True)
 
 
 async def _until_stopped() -> None:
@@ -181,7 +175,7 @@ def _run_command(options: Options, arguments: argparse.Namespace) -> int:
     if getattr(arguments, "json", False):
         print(msgspec.json.format(msgspec.json.encode(result)).decode())
     else:
-        _PRINT[arguments.command](result)
+        printing.PRINT[arguments.command](result)
     return 0
 
 
@@ -205,67 +199,3 @@ async def _run_here(options: Options, command: str, arguments: dict[str, Any]) -
         return await commands.run(service, command, arguments)
     finally:
         await service.stop()
-
-
-def _print_text(text: str) -> None:
-    print(text, end="" if text.endswith("\n") else "\n")
-
-
-def _print_nothing(result: object) -> None:
-    pass
-
-
-def _print_list(rows: list[dict[str, Any]]) -> None:
-    now = time.time()
-    for row in rows:
-        changed = time_in_words(row["changed"] / 1000, now)
-        print(f"{row['oid'][:8]}  {row['title'] or 'New note'}  ({changed})")
-
-
-def _print_status(status: dict[str, Any]) -> None:
-    print(f"{status['name']}: {status['changes']} changes, digest {status['digest'][:8]}")
-    print(f"Listening on {status['listening'] or 'nothing: not running'}")
-    if status["problem"]:
-        print(status["problem"])
-    if not status["devices"]:
-        print("Paired with no device. 'limnotes pair HOST:PORT' pairs with one.")
-    for device in status["devices"]:
-        _print_device(device, status["digest"])
-
-
-def _print_device(device: dict[str, Any], digest: str) -> None:
-    now = time.time()
-    name = device["name"] or device["device"][:8]
-    print(f"\n{name}: {device['state']}")
-    where = "it connects to us" if device["incoming"] else device["address"] or "not known"
-    print(f"  address     {where}")
-    print(f"  last seen   {time_in_words(device['last_seen'], now)}")
-    print(f"  they lack   {_count(device['they_lack'])}")
-    print(f"  we lack     {_count(device['we_lack'])}")
-    print(f"  received    {device['changes_in']}, {size_in_words(device['bytes_in'])}")
-    print(f"  sent        {device['changes_out']}, {size_in_words(device['bytes_out'])}")
-    if device["round_trip"] is not None:
-        print(f"  round trip  {device['round_trip'] * 1000:.0f} ms")
-    if device["identical"] is not None:
-        print(f"  identical   {'yes, ' + digest[:8] if device['identical'] else 'no'}")
-    if device["error"]:
-        print(f"  last error  {device['error']}")
-    if device["next_try"] is not None:
-        print(f"  next try    in {max(0.0, device['next_try'] - now):.0f} s")
-
-
-def _count(changes: int | None) -> str:
-    if changes is None:
-        return "not known"
-    return f"{changes} change" + ("" if changes == 1 else "s")
-
-
-_PRINT: dict[str, Callable[[Any], None]] = {
-    "status": _print_status,
-    "new": _print_text,
-    "list": _print_list,
-    "show": _print_text,
-    "append": _print_nothing,
-    "pair": _print_text,
-    "sync": _print_nothing,
-}

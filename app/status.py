@@ -193,10 +193,18 @@ def time_in_words(then: float | None, now: float) -> str:
         return f"{int(gone)} s ago"
     if 0 <= gone < 3600:
         return f"{int(gone / 60)} min ago"
-    moment = datetime.fromtimestamp(then)
-    if moment.date() == datetime.fromtimestamp(now).date():
+    moment = _local(then)
+    if moment.date() == _local(now).date():
         return f"at {moment:%H:%M}"
     return f"on {moment:%Y-%m-%d at %H:%M}"
+
+
+def _local(moment: float) -> datetime:
+    """A moment by the local clock; the first or last there is for one beyond the calendar."""
+    try:
+        return datetime.fromtimestamp(moment)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max if moment > 0 else datetime.min
 
 
 def wait_in_words(until: float, now: float) -> str:
@@ -214,16 +222,16 @@ def since_in_words(then: float, now: float) -> str:
         return f"for {int(gone)} s"
     if 0 <= gone < 3600:
         return f"for {int(gone / 60)} min"
-    moment = datetime.fromtimestamp(then)
-    if moment.date() == datetime.fromtimestamp(now).date():
+    moment = _local(then)
+    if moment.date() == _local(now).date():
         return f"since {moment:%H:%M}"
     return f"since {moment:%Y-%m-%d at %H:%M}"
 
 
 def clock_in_words(then: float, now: float) -> str:
     """The local time to the second, ``14:02:11``, with the date where it is another day."""
-    moment = datetime.fromtimestamp(then)
-    same = moment.date() == datetime.fromtimestamp(now).date()
+    moment = _local(then)
+    same = moment.date() == _local(now).date()
     return f"{moment:%H:%M:%S}" if same else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 

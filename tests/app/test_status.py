@@ -223,3 +223,10 @@ def test_contents() -> None:
     assert device().contents == "identical, eeeeeeee"
     assert device(identical=False).contents == "not identical yet"
     assert device(identical=None).contents == "not known yet"
+
+
+@pytest.mark.parametrize("at", [2.0**53, -(2.0**53), 1e300, -1e300])
+def test_a_clock_beyond_the_calendar_is_shown_all_the_same(at: float) -> None:
+    assert time_in_words(at / 1000, 0.0)
+    assert since_in_words(-abs(at), 0.0)
+    assert clock_in_words(at, 0.0)
