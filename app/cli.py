@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +55,18 @@ def main(argv: Sequence[str] | None = None, open_window: OpenWindow | None = Non
     except LimError as error:
         print(f"limnotes: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         return 1
+    except OSError as error:
+        return _lost_output(error)
+
+
+def _lost_output(error: OSError) -> int:
+    """Standard output is closed or full: end without Python trying to write there once more."""
+    if not isinstance(error, BrokenPipeError):
+        print(f"limnotes: {error.strerror or error}", file=sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "--listen",
         metavar="HOST:PORT",
         default="",
-        help="where to listen for other devices (127.0.0.1:4242, or the next free port), or 'off'",
+        help="where to listen (127.0.0.1:4242; where that is taken, the next free port), or 'off'",
     )
     commands = parser.add_subparsers(dest="command", metavar="SUBCOMMAND")
 
@@ -88,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="print the facts as JSON")
     show = add("show", "print a note")
     show.add_argument("note", help="the beginning of its id, or its whole title")
-    append = add("append", "add text at the end of a note")
+    append = add("append", "add a line at the end of a note")
     append.add_argument("note", help="the beginning of its id, or its whole title")
     append.add_argument("text", nargs="*", help="the text; standard input where it is left out")
     pair = add("pair", "pair with another device")
@@ -166,21 +178,36 @@ def _run_command(options: Options, arguments: argparse.Namespace) -> int:
     wanted = {name: value for name, value in vars(arguments).items() if name not in known}
     if "text" in wanted:
         wanted["text"] = " ".join(wanted["text"]) or _read_input()
-    try:
-        result = control.ask(Folder(options.data_dir), arguments.command, wanted)
-    except control.NotRunning:
-        if arguments.command in _RUNNING_ONLY:
-            raise
-        result = asyncio.run(_run_here(options, arguments.command, wanted))
+    result = _ask_or_do(options, arguments.command, wanted)
     if getattr(arguments, "json", False):
         print(msgspec.json.format(msgspec.json.encode(result)).decode())
     else:
         printing.PRINT[arguments.command](result)
+    sys.stdout.flush()
     return 0
 
 
 _RUNNING_ONLY = {"sync"}
 """Subcommands that mean nothing where nobody runs."""
+_STARTING = 5.0
+"""Seconds that another process may take from holding the folder to answering."""
+
+
+def _ask_or_do(options: Options, command: str, arguments: dict[str, Any]) -> Any:
+    """Have the running process carry out a command; where there is none, do it here."""
+    until = time.monotonic() + _STARTING
+    while True:
+        try:
+            return control.ask(Folder(options.data_dir), command, arguments)
+        except control.NotRunning:
+            if command in _RUNNING_ONLY:
+                raise
+        try:
+            return asyncio.run(_run_here(options, command, arguments))
+        except AlreadyRunning:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def _read_input() -> str:

@@ -57,6 +57,10 @@ class Folder:
             raise AlreadyRunning(
                 f"Lim Notes is already running with the data folder {self.path}."
             ) from None
+        except (FileExistsError, NotADirectoryError) as error:
+            raise LimError(
+                f"{self.path} is not a folder. Choose another one with --data-dir."
+            ) from error
         except OSError as error:
             raise StoreReadOnly(
                 f"The data folder {self.path} cannot be used: {os.strerror(error.errno or 0)}. "

@@ -92,6 +92,7 @@ class Notes:
         """Call ``load`` before use."""
         self._database = database
         self._callbacks: list[Callable[[set[str]], None]] = []
+        self._watchers: dict[str, list[Callable[[list[Splice]], None]]] = {}
         self.rows: dict[str, NoteRow] = {}
         """The rows of all notes that hold something, by oid."""
 
@@ -149,11 +150,20 @@ class Notes:
         await self._edit(oid, Note.restore)
 
     async def append(self, oid: str, text: str) -> None:
-        """Add text at the end of a note.
+        """Add text at the end of a note, on a line of its own.
 
         Raises LimError.
         """
-        await self._edit(oid, lambda note: note.body.insert(len(note.body), text))
+
+        def add(note: Note) -> None:
+            end = len(note.body)
+            joint = "" if not end or note.body.slice(end - 1, 1) == "\n" else "\n"
+            note.body.insert(end, joint + text)
+            # It may be open in the window, which hears of received changes only.
+            for watcher in list(self._watchers.get(oid, ())):
+                watcher([Splice(end, 0, joint + text)])
+
+        await self._edit(oid, add)
 
     async def _edit(self, oid: str, edit: Callable[[Note], object]) -> None:
         note = await self.open(oid)
@@ -178,7 +188,7 @@ class Notes:
         return self._database.core.is_saved(note)
 
     def watch(self, note: Note, callback: Callable[[list[Splice]], None]) -> Callable[[], None]:
-        """Call back with what others' changes did to the body; returns what ends it."""
+        """Call back with what was done to the body from elsewhere; returns what ends it."""
 
         def forward(effects: list[Effect]) -> None:
             splices = [
@@ -187,7 +197,15 @@ class Notes:
             if splices:
                 callback(splices)
 
-        return self._database.watch(note.oid, forward)
+        stop = self._database.watch(note.oid, forward)
+        watchers = self._watchers.setdefault(note.oid, [])
+        watchers.append(callback)
+
+        def end() -> None:
+            stop()
+            watchers.remove(callback)
+
+        return end
 
 
 def _row(entry: Entry) -> NoteRow:

@@ -23,6 +23,11 @@ from app.status import (
     wait_in_words,
 )
 
+# What would turn round, overwrite or colour the rest of a terminal's line.
+_UNPRINTED = dict.fromkeys(
+    [*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], " "
+)
+
 
 def print_event(event: Event) -> None:
     """A line of the sync log, as it happens."""
@@ -41,7 +46,8 @@ def _list(result: list[Any]) -> None:
     now = time.time()
     for row in msgspec.convert(result, list[NoteRow]):
         changed = time_in_words(row.changed / 1000, now)
-        print(f"{row.oid[:SHORT]}  {row.title or 'New note'}  ({changed})")
+        title = row.title.translate(_UNPRINTED) or "New note"
+        print(f"{row.oid[:SHORT]}  {title}  ({changed})")
 
 
 def _status(result: dict[str, Any]) -> None:

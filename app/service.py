@@ -13,13 +13,15 @@ from typing import Any
 
 from app import VERSION, commands
 from app.control import ControlServer
-from app.folder import Folder
+from app.folder import Folder, default_folder
 from app.notes import Note, Notes
 from app.status import DeviceStatus, Event, State, Status
 from liblim.aio import AsyncDatabase
 from liblim.errors import LimError
 from liblim.net import DEFAULT_PORT, Address, LogLine, Node, PeerStatus, parse_address
 
+NAME_LENGTH = 64
+"""Characters of a device's name."""
 LOG_LENGTH = 500
 """Events of the sync log that are kept in memory."""
 NOWHERE = "off"
@@ -73,7 +75,7 @@ class Service:
             raise
 
     async def _begin(self) -> None:
-        self.name = await self._database.fact("name") or socket.gethostname() or "This device"
+        self.name = await self._database.fact("name") or self._usual_name()
         self.notes = Notes(self._database)
         self._node = Node(self._database, name=self.name, agent=AGENT)
         self._node.on_change = self._changed
@@ -97,6 +99,12 @@ class Service:
             wanted = Address("127.0.0.1", int(remembered or DEFAULT_PORT))
         found = await self._node.start(wanted.host, wanted.port)
         await self._database.set_fact("port", str(found.port))
+
+    def _usual_name(self) -> str:
+        """The computer's name; with the folder's, where it is not the usual one, to tell two apart."""
+        name = socket.gethostname() or "This device"
+        usual = self.data_dir.resolve() == default_folder().resolve()
+        return name if usual else f"{name} ({self.data_dir.resolve().name})"[:NAME_LENGTH]
 
     async def stop(self) -> None:
         """Make everything durable, say goodbye, and let go of the folder.
@@ -176,7 +184,7 @@ class Service:
 
         Raises LimError.
         """
-        name = name.strip()[:64]
+        name = name.strip()[:NAME_LENGTH]
         if not name:
             raise LimError("A device needs a name.")
         await self._database.set_fact("name", name)

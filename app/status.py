@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-UNKNOWN = "not known yet"
+UNKNOWN = "not known now"
 SHORT = 8
 """Digits of a digest or an id that are shown."""
 
@@ -161,7 +161,7 @@ def _are(devices: list[DeviceStatus]) -> str:
 
 
 def changes_in_words(changes: int | None) -> str:
-    """Count changes: ``0 changes``, ``1 change``, ``12,345 changes``, ``not known yet``."""
+    """Count changes: ``0 changes``, ``1 change``, ``12,345 changes``, ``not known now``."""
     if changes is None:
         return UNKNOWN
     return "1 change" if changes == 1 else f"{changes:,} changes"
@@ -236,7 +236,7 @@ def clock_in_words(then: float, now: float) -> str:
 
 
 def trip_in_words(seconds: float | None) -> str:
-    """Write a round-trip time: ``0.4 ms``, ``23 ms``, ``1.2 s``, ``not known yet``."""
+    """Write a round-trip time: ``0.4 ms``, ``23 ms``, ``1.2 s``, ``not known now``."""
     if seconds is None:
         return UNKNOWN
     if seconds < 0.00995:

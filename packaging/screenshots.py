@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 # Before Qt is imported: no screen, and two pixels for each one.
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QT_SCALE_FACTOR"] = "2"
+os.environ["QT_LOGGING_RULES"] = "qt.qpa.*=false"  # what an offscreen platform cannot do
 
 import qasync
 

@@ -129,7 +129,7 @@ class DeviceCard(QFrame):
             self.state.setStyleSheet(sheet)
         known = device.identical is not None
         self.chip.setVisible(device.connected)
-        self.chip.show_text(device.contents if known else self.tr("contents not known yet"))
+        self.chip.show_text(device.contents if known else self.tr("contents not known now"))
         self.chip.more = self.tr("Digest there: {digest}").format(digest=device.digest)
         set_role(self.chip, ("good" if device.identical else "wait") if known else "")
         path = self.tr("{path}, {agent}") if device.agent else "{path}"

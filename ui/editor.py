@@ -66,6 +66,8 @@ class NoteEditor(Page):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.claims_undo = True
+        """Whether the keys of undo are for the text; else they are for the window."""
         self._binding: Binding | None = None
         self.setUndoRedoEnabled(False)  # Qt's own would undo remote edits.
         self.setAccessibleName(self.tr("Text of the note"))
@@ -258,7 +260,7 @@ class NoteEditor(Page):
         if not (isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride):
             return super().event(event)
         if self._binding and (event.matches(_Key.Undo) or event.matches(_Key.Redo)):
-            event.accept()
+            event.setAccepted(self.claims_undo)
             return True
         return super().event(event)
 

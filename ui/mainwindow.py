@@ -102,6 +102,8 @@ class MainWindow(QMainWindow):
         self.pane.restore_wanted.connect(self.restore_open)
         self.pane.editor.edited.connect(self._edited)
         self.open_note.opened.connect(self._opened)
+        self.notice.offer_changed.connect(lambda offers: self._claim_undo(not offers))
+        self.pane.editor.edited.connect(lambda: self._claim_undo(True))
         self.sync_line.clicked.connect(self.toggle_panel)
         self.panel.pair_wanted.connect(self.pair)
 
@@ -201,13 +203,19 @@ class MainWindow(QMainWindow):
                 self.sidebar.choose(ALL)
             self.list.show_shelf(ALL)
         self.show_note(oid)
+        # The button that was pressed for it may be gone.
+        self.pane.focus_editor()
 
     def undo(self) -> None:
-        """Take back what the notice offers to, or the last edit of the text."""
-        if self.notice.offers and not self.pane.editor.hasFocus():
+        """Take back what was done last: what the notice offers to, or the last edit of the text."""
+        if self.notice.offers and not self.pane.editor.claims_undo:
             self.notice.act()
         else:
             self.pane.editor.undo()
+
+    def _claim_undo(self, claims: bool) -> None:
+        """Let the keys of undo be for the text, unless something else was done after its last edit."""
+        self.pane.editor.claims_undo = claims
 
     def redo(self) -> None:
         """Do again what was undone in the text."""

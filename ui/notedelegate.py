@@ -96,7 +96,7 @@ class NoteDelegate(QStyledItemDelegate):
         _write(
             painter,
             second,
-            row.snippet or "No more text",
+            row.snippet or ("No more text" if row.title else "Nothing in it"),
             text,
             colours.soft if row.snippet else colours.faint,
         )

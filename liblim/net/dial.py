@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 
 from liblim.errors import LimError
@@ -19,7 +20,7 @@ async def dial(address: Address, patience: float) -> Streams:
     """
     if not is_loopback(address.host):
         raise LimError(
-            f"{address.host} is another computer. This version connects programs on one computer "
+            f"{address.host} is not this computer. This version connects programs on one computer "
             "only: use 127.0.0.1."
         )
     try:
@@ -41,4 +42,6 @@ def _in_words(address: Address, error: OSError) -> str:
         return f"There is no host named {address.host}. Check the spelling, or use its address."
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, 10051, 10065):
         return f"There is no way to {address} from here. Check the network on both devices."
-    return f"{address} cannot be reached: {error.strerror or error}."
+    # asyncio puts words of its own into strerror.
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return f"{address} cannot be reached: {why}."

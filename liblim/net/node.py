@@ -275,6 +275,7 @@ class Node:
             link.leave(SUPERSEDED)
             return
         peer.accept(link, self._updated(peer.record, link, hello))
+        peer.left = False
         if rival is not None:
             rival.leave(SUPERSEDED)
         else:
@@ -309,7 +310,7 @@ class Node:
         if peer is None:
             # Pairing says itself what failed; a device that was just unpaired left in good order.
             if closed.error and link.target is None:
-                self._say("warning", "", f"{link.address} connected. {_sentence(closed)}")
+                self._say_of_stranger(link, closed)
             return
         superseded = peer.link not in (None, link)
         if link.ready:
@@ -321,7 +322,14 @@ class Node:
         if closed.error:
             self._failed(peer, _sentence(closed), refused=closed.code in REFUSED)
         elif link.ready:
+            peer.left = True
             self._say("info", peer.record.device, f"{peer.label} left. {closed.reason}".strip())
+
+    def _say_of_stranger(self, link: Link, closed: Closed) -> None:
+        """Say why; what would mend it only where that may be for a person here to do."""
+        level = "info" if closed.code == "lost" else "warning"
+        said = _sentence(closed) if closed.code in BETWEEN_DEVICES else closed.reason
+        self._say(level, "", f"{link.address} connected. {said}")
 
     def _peer_of(self, link: Link) -> Peer | None:
         hello = link.session.hello
@@ -329,7 +337,8 @@ class Node:
 
     def _failed(self, peer: Peer, text: str, *, refused: bool = False) -> None:
         if peer.failed(text, self._clock(), refused=refused):
-            self._say("warning", peer.record.device, f"{peer.label}: {text}")
+            level = "info" if peer.left and not refused else "warning"
+            self._say(level, peer.record.device, f"{peer.label}: {text}")
         self.changed()
 
     def _set_pause(self) -> None:
@@ -377,6 +386,8 @@ class Node:
             self._say("error", "", str(error))
 
 
+BETWEEN_DEVICES = frozenset({"wrong-version", "not-paired", "another-library"})
+"""Reasons that only a program like this one can give cause for."""
 REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
 """Reasons to close that will not go away by themselves."""
 

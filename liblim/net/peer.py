@@ -39,6 +39,8 @@ class Peer:
         self.connecting = False
         self.next_try: float | None = None
         self.trouble: Trouble | None = None
+        self.left = False
+        """Whether it left in good order, so that not reaching it is no surprise."""
         self._back_off = BackOff(timing, random)
         self._wake = asyncio.Event()
 

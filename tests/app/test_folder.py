@@ -28,7 +28,7 @@ def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LimError, match="--data-dir"):
         Folder(tmp_path / "file").acquire()
-    with pytest.raises(LimError, match="cannot be used"):
+    with pytest.raises(LimError, match="is not a folder"):
         Folder(tmp_path / "file" / "below").acquire()
     assert (tmp_path / "file").read_text() == "x"
 

@@ -114,12 +114,19 @@ async def test_rows_follow_the_notes() -> None:
     await notes.trash(made.oid)
     assert notes.rows[made.oid].trashed
     await notes.restore(made.oid)
-    await notes.append(made.oid, " more")
-    assert await notes.text(made.oid) == "Title\nrest more"
-    assert heard == [{made.oid}] * 4
+    await notes.append(made.oid, "more")
+    assert await notes.text(made.oid) == "Title\nrest\nmore"
+    shown: list[object] = []
+    opened = await notes.open(made.oid)
+    stop_watching = notes.watch(opened, shown.extend)
+    await notes.append(made.oid, "!")
+    assert shown == [(15, 0, "\n!")]
+    stop_watching()
+    await notes.close(opened)
+    assert heard == [{made.oid}] * 5
     stop()
     row = notes.rows[made.oid]
-    assert row == NoteRow(made.oid, "Title", "rest more", row.changed, False, False, False)
+    assert row == NoteRow(made.oid, "Title", "rest more !", row.changed, False, False, False)
     with pytest.raises(LimError):
         await notes.open("f" * 32)
     await database.close()

@@ -114,7 +114,7 @@ async def test_two_libraries_with_notes_are_not_mixed(desk: Service, lap: Servic
         ("", "Enter the address"),
         ("127.0.0.1:1", "Nothing listens at 127.0.0.1:1"),
         ("127.0.0.1:port", "no port"),
-        ("192.0.2.1:4242", "another computer"),
+        ("192.0.2.1:4242", "not this computer"),
     ],
 )
 @pytest.mark.asyncio
@@ -229,8 +229,8 @@ def test_the_command_line(tmp_path: Path, running: bool) -> None:
     with Running(tmp_path) if running else contextlib.nullcontext():
         oid = command(tmp_path, "new", "Milk,", "bread\n😀").strip()
         assert command(tmp_path, "list").startswith(f"{oid[:8]}  Milk, bread  (")
-        assert command(tmp_path, "append", oid[:6], " more") == ""
-        assert command(tmp_path, "show", "Milk, bread") == "Milk, bread\n😀 more\n"
+        assert command(tmp_path, "append", oid[:6], "more") == ""
+        assert command(tmp_path, "show", "Milk, bread") == "Milk, bread\n😀\nmore\n"
         assert "There is no note" in command(tmp_path, "show", "zzz", code=1)
         facts: dict[str, Any] = msgspec.json.decode(command(tmp_path, "status", "--json"))
         assert facts["changes"] == 2

@@ -124,7 +124,7 @@ def test_mood(states: list[State], mood: State | None) -> None:
         (device(incoming=True), "127.0.0.1:4243, it connects to us"),
         (device(incoming=True, address=""), "it connects to us"),
         (device(state=State.WAITING), "127.0.0.1:4243"),
-        (device(state=State.AWAY, address=""), "address not known yet"),
+        (device(state=State.AWAY, address=""), "address not known now"),
     ],
 )
 def test_route(known: DeviceStatus, route: str) -> None:
@@ -133,7 +133,7 @@ def test_route(known: DeviceStatus, route: str) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [(None, "not known yet"), (0, "0 changes"), (1, "1 change"), (12345, "12,345 changes")],
+    [(None, "not known now"), (0, "0 changes"), (1, "1 change"), (12345, "12,345 changes")],
 )
 def test_changes_in_words(changes: int | None, words: str) -> None:
     assert changes_in_words(changes) == words
@@ -187,7 +187,7 @@ def test_wait_in_words(left: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (None, "not known yet"),
+        (None, "not known now"),
         (0.00042, "0.4 ms"),
         (0.0099, "9.9 ms"),
         (0.00996, "10 ms"),
@@ -222,7 +222,7 @@ def test_clock_in_words() -> None:
 def test_contents() -> None:
     assert device().contents == "identical, eeeeeeee"
     assert device(identical=False).contents == "not identical yet"
-    assert device(identical=None).contents == "not known yet"
+    assert device(identical=None).contents == "not known now"
 
 
 @pytest.mark.parametrize("at", [2.0**53, -(2.0**53), 1e300, -1e300])

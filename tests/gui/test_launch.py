@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     done = start("-m", "ui.launch", "--data-dir", str(tmp_path / "file"))
     assert done.returncode == 1
-    assert "cannot be used" in done.stderr
+    assert "is not a folder" in done.stderr
     assert "--data-dir" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -128,8 +128,8 @@ def test_a_change_from_elsewhere_moves_nothing(on_qt: Run, tmp_path: Path) -> No
             one, two = await write(window, "one", "two")
             await opened(window, one)
             window.pane.focus_editor()
-            await window.service.notes.append(two, " and more")
-            await until(lambda: titles(window) == ["two and more", "one"])
+            await window.service.notes.append(two, "and more")
+            await until(lambda: titles(window) == ["two", "one"])
             assert window.list.view.currentIndex().data() == "one"
             assert window.pane.editor.hasFocus()
 
@@ -207,9 +207,9 @@ def test_a_note_that_stays_says_why(on_qt: Run, tmp_path: Path) -> None:
             (oid,) = await write(window, "one")
             await opened(window, oid)
             await window.service.notes.trash(oid)
-            await window.service.notes.append(oid, " more")  # as if without knowing of the trash
+            await window.service.notes.append(oid, "more")  # as if without knowing of the trash
             await until(lambda: window.pane.banner.text.startswith("This note stays"))
-            assert titles(window) == ["one more"]
+            assert str(window.pane.editor.toPlainText()) == "one\nmore"
             window.pane.banner.button.click()
             await until(lambda: window.pane.banner.text == "")
             assert not window.service.notes.rows[oid].kept

@@ -99,7 +99,7 @@ def test_a_device_that_cannot_be_reached(panel: SyncPanel) -> None:
     assert card.trouble.text == "Nothing listens at 127.0.0.1:4243."
     assert card.trouble.more.startswith("For 4 min, next try in 1")
     assert card.trouble.property("role") == "wait"
-    assert card.they_lack.text() == card.we_lack.text() == card.round_trip.text() == "not known yet"
+    assert card.they_lack.text() == card.we_lack.text() == card.round_trip.text() == "not known now"
     assert card.last_seen.text() == "5 min ago"
     assert not card.chip.isVisible()
     assert card.try_button.isVisible()
@@ -122,7 +122,7 @@ def test_what_is_just_connected_is_not_called_identical(
     panel: SyncPanel, service: FakeService
 ) -> None:
     show(panel, service, device(state=State.SYNCING, identical=None, digest=""))
-    assert panel.card(LAPTOP).chip.text() == "contents not known yet"
+    assert panel.card(LAPTOP).chip.text() == "contents not known now"
 
 
 def test_nothing_is_ever_told_in_percent_or_called_synced(panel: SyncPanel) -> None:

@@ -25,7 +25,7 @@ HERE = Address("127.0.0.1", 4242)
         (socket.gaierror(-2, "Name or service not known"), "There is no host named 127.0.0.1."),
         (OSError(errno.EHOSTUNREACH, "No route"), "There is no way to 127.0.0.1:4242 from here."),
         (OSError(errno.ENETUNREACH, "No route"), "There is no way to 127.0.0.1:4242 from here."),
-        (OSError(errno.EIO, "Odd thing"), "127.0.0.1:4242 cannot be reached: Odd thing."),
+        (OSError(errno.EIO, "Odd thing"), "127.0.0.1:4242 cannot be reached: Input/output error."),
     ],
 )
 def test_dialling(error: OSError, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,7 @@ async def test_pairing_with_nobody() -> None:
             f"Nothing listens at {address}. Start the program there, and check the port."
         )
         said = await failure(desk.node.pair("192.0.2.1", 4242))
-        assert "is another computer" in said
+        assert "is not this computer" in said
         assert desk.node.status() == []
 
 
