@@ -26,7 +26,7 @@ os.environ["QT_SCALE_FACTOR"] = "2"
 import qasync
 
 # ruff: noqa: E402
-from PySide6.QtCore import QBuffer, QIODevice, QLocale
+from PySide6.QtCore import QBuffer, QIODevice, QLocale, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QImage, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
