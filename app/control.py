@@ -142,12 +142,19 @@ def ask(folder: Folder, command: str, arguments: dict[str, Any] | None = None) -
     """
     try:
         endpoint = msgspec.json.decode(folder.endpoint.read_bytes(), type=Endpoint)
-        with _connect(endpoint) as connection:
-            request = _Request(endpoint.token, command, arguments or {})
-            connection.sendall(msgspec.json.encode(request) + b"\n")
-            line = _read_line(connection)
+        connection = _connect(endpoint)
     except (OSError, msgspec.DecodeError) as error:
         raise NotRunning("Lim Notes is not running with this data folder.") from error
+    request = _Request(endpoint.token, command, arguments or {})
+    with connection:
+        try:
+            connection.sendall(msgspec.json.encode(request) + b"\n")
+            line = _read_line(connection)
+        except OSError as error:
+            # Not to be done again here: it may have been done there.
+            raise LimError(
+                "Lim Notes does not answer. Look whether it did what you asked."
+            ) from error
     try:
         answer = msgspec.json.decode(line, type=_Answer)
     except msgspec.DecodeError:

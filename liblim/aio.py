@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from liblim.admission import Receipt
 from liblim.change import Change, Range
-from liblim.database import Database, Entry
+from liblim.database import Database, Entry, Summary
 from liblim.document import Document, Effect
 from liblim.errors import StoreError
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
@@ -65,6 +65,7 @@ class AsyncDatabase:
         self._timer: asyncio.TimerHandle | None = None
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
+        self._behind = False
         core.writer.on_begin = self._opened
 
     @classmethod
@@ -95,6 +96,8 @@ class AsyncDatabase:
             if self._committing is not None:
                 await self._committing
             await self._commit()
+            if not self.core.idle:
+                await self._commit()  # typed meanwhile
         finally:
             self._closed = True
             await self._on_thread(self.core.store.close)
@@ -240,17 +243,19 @@ class AsyncDatabase:
         self._stop_timer()
         try:
             await self._commit()
-        except StoreError:
-            if self._timer is None:
+        finally:
+            # Failed, cancelled, or typed meanwhile: what still waits is not forgotten.
+            if not self._closed and not self.core.idle and self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(RETRY, self._retry)
-            raise
 
     async def _commit(self) -> None:
         async with self._order:
             changes = self.core.close_change()
             try:
                 if changes:
-                    await self._take_in(changes)
+                    receipt = await self._take_in(changes)
+                    if receipt.refused is not None:
+                        raise StoreError(f"What you write cannot be stored: {receipt.refused}.")
                 self.problem = ""
             except StoreError as error:
                 self.problem = str(error)
@@ -278,9 +283,17 @@ class AsyncDatabase:
     async def _admit_and_settle(self, changes: Sequence[Change]) -> Receipt:
         receipt = await self._on_thread(self.core.admit, changes)
         summaries = self.core.settle(receipt)
-        if summaries:
-            self.core.on_entries(await self._on_thread(self.core.derive, summaries))
+        if summaries or self._behind:
+            await self._derive(None if self._behind else summaries)
         return receipt
+
+    async def _derive(self, summaries: list[Summary] | None) -> None:
+        """Bring the list up to date; where that fails, with the next batch: this one is committed."""
+        try:
+            self.core.on_entries(await self._on_thread(self.core.derive, summaries))
+            self._behind = False
+        except StoreError:
+            self._behind = True
 
     def subscribe(self, listener: Callable[[list[Change]], None]) -> Callable[[], None]:
         """Call ``listener`` with every batch that entered the log, once committed."""

@@ -124,7 +124,8 @@ class Change(msgspec.Struct, frozen=True, dict=True):
             raise ChangeError("a change does not name its predecessor")
         if (header.seq == 1) != (header.device != ""):
             raise ChangeError("a replica's first change, and only that, has to name its device")
-        if header.end > MAX_COUNTER:
+        if header.n > MAX_BODY or header.end > MAX_COUNTER:
+            # Each counter takes a byte of the body at least.
             raise ChangeError("a change's counters are out of range")
         names = [dep.replica for dep in header.deps]
         if names != sorted(set(names)) or header.replica in names:

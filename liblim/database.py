@@ -26,6 +26,8 @@ from liblim.store import DocumentRow, Store, Summary
 from liblim.trust import Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
 
+__all__ = ["Database", "Entry", "Loaded", "Summary"]
+
 SAVE_STATE_AFTER = 64
 """Changes replayed on a document's saved state before a new state is worth writing."""
 
@@ -86,12 +88,18 @@ class Database:
         self._types = by_kind(types)
         self._entropy = entropy
         self.store = Store(path)
+        try:
+            self._begin(sealer or Unsealed(), clock or SystemClock())
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _begin(self, sealer: Sealer, clock: Clock) -> None:
         self.library = self._identifier("library")
         self.device = self._identifier("device")
         self.log_id = self._identifier("log")
-        sealer = sealer or Unsealed()
         self._admission = Admission(self.store, sealer)
-        self._writer = Writer(self.device, sealer, clock or SystemClock(), entropy)
+        self._writer = Writer(self.device, sealer, clock, self._entropy)
         self._start_writer()
         self.position = self.store.last_position()
         self._live: dict[str, _Live] = {}
@@ -277,7 +285,9 @@ class Database:
                     live.position = position
                     if own is None:
                         header = change.header
-                        found = live.document.apply(header.clock, header.replica, body.ops)
+                        found = live.document.apply(
+                            header.clock, header.replica, body.ops, header.end
+                        )
                         effects.setdefault(body.oid, []).extend(found)
         if receipt.entered:
             self._digest = ""
@@ -346,7 +356,8 @@ class Database:
     def _replay(self, document: Document, change: Change) -> None:
         body = self._admission.read_body(change)
         if body is not None:
-            document.apply(change.header.clock, change.replica, body.ops)
+            header = change.header
+            document.apply(header.clock, header.replica, body.ops, header.end)
 
     def derive(self, summaries: Iterable[Summary] | None = None) -> list[Entry]:
         """Bring the entries of these documents up to date, or of all that are behind.

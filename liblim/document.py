@@ -47,7 +47,7 @@ class Document:
         super().__init_subclass__(**options)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
         for name in own:
-            if name.startswith("_") or hasattr(Document, name):
+            if name.startswith("_") or hasattr(Document, name) or len(name) > 64:
                 raise DefinitionError(f"{cls.__name__}.{name}: a field cannot have this name")
         kind: object = cls.kind
         if not isinstance(kind, str) or not 1 <= len(kind) <= 64:
@@ -71,8 +71,12 @@ class Document:
         """What lists show of the document without loading it; JSON-able.  Override it."""
         return {}
 
-    def apply(self, clock: int, replica: str, ops: Sequence[Sequence[Any]]) -> list[Effect]:
+    def apply(
+        self, clock: int, replica: str, ops: Sequence[Sequence[Any]], end: int | None = None
+    ) -> list[Effect]:
         """Integrate the operations of one change, written by ``replica`` from ``clock`` on.
+
+        ``end`` is the last counter that the change may take, if that is known.
 
         An operation that this version does not know, or that names what is not there, is passed
         over and marks the document as ``newer``; the others count.
@@ -85,6 +89,9 @@ class Document:
             except (OperationError, ValueError):
                 self.newer = True
                 break  # without its width, the counters of what follows are not known either
+            if end is not None and clock + taken - 1 > end:
+                self.newer = True
+                break  # these counters belong to others
             field = self._field(name)
             if field is None:
                 self.newer = True

@@ -22,8 +22,12 @@ from liblim.trust import Sealer
 CLOCK_JUMP = 2.0
 """Seconds that wall clock and monotonic clock may drift apart before a new replica is taken."""
 _BODY_ROOM = MAX_BODY - 512
-TEXT_PIECE = _BODY_ROOM // 6 - 64
-"""Code points of one piece of a text too large for one change; JSON takes up to 6 bytes for each."""
+TEXT_PIECE = 20_000
+"""Code points of one piece of a long text; JSON takes up to 6 bytes for each.
+
+So a piece fits in behind all deletes that a change may have: a body of deletes alone would take a counter
+that its operations did not take, and is never followed by another body.
+"""
 
 
 class Clock(Protocol):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from liblim.crdt.ops import COUNTER_LIMIT, Id, Op, check_id, make_ref, width
 from liblim.errors import OperationError
 
+ENOUGH = 1024
+"""After so many operations a further one begins anew: a change's deletes fit one body then."""
+LARGEST_OP = 96 * 1024
+"""Bytes of JSON of an operation that is not typed text; it has to fit one body."""
 LONGEST_RUN = 4096
 """A longer insert is not extended: that would copy it with every keystroke."""
 
@@ -38,7 +44,8 @@ class Author:
 
         Raises OperationError where not so many counters are left.
         """
-        if not self._open:
+        full = self.begin is not None and len(self._pending) > ENOUGH
+        if not self._open or full:
             if self.begin is not None:
                 self.begin()
             self._open = True
@@ -46,7 +53,12 @@ class Author:
             raise OperationError("No counters are left.")
 
     def record(self, field: str, op: Op) -> int:
-        """Append an operation of ``field``, after :meth:`start`; return its counter."""
+        """Append an operation of ``field``, after :meth:`start`; return its counter.
+
+        Raises OperationError where it is too large.
+        """
+        if len(msgspec.json.encode(op)) > LARGEST_OP:
+            raise OperationError("This value is too large: 96 KiB is the most.")
         counter = self.counter
         self._pending.append((counter, field, op))
         self.counter = counter + width(op)

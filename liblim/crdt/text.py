@@ -120,6 +120,7 @@ class Text(Field):
     def _record_deletes(self, pieces: list[Piece]) -> None:
         author = self._author
         for counter, replica, text, _ in pieces:
+            author.start(0)
             author.record_delete(self._name, counter, replica, len(text))
             self._marks[author.replica] = author.counter
 
@@ -189,11 +190,11 @@ class Text(Field):
     ) -> None:
         """Insert deleted elements again, each run of them behind its tombstones."""
         author, rga = self._author, self._rga
-        replica = author.replica
         for old, n in rga.runs(step.counter, step.replica, step.length):
             part = text[old - step.counter : old - step.counter + n]
             last = old + n - 1
             author.start(n)
+            replica = author.replica
             counter = author.record_insert(self._name, (last, step.replica), part)
             span = rga.find(last, step.replica)
             assert span is not None

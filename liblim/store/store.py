@@ -121,17 +121,20 @@ class Store:
 
     def replicas(self) -> dict[str, ReplicaRow]:
         """All replicas of the log, by id."""
-        rows = self._db.execute("SELECT replica, device, seq, hash, end FROM replicas")
-        return {r: ReplicaRow(device, Head(seq, hash), end) for r, device, seq, hash, end in rows}
+        with errors_in_words(self.path):
+            rows = self._db.execute("SELECT replica, device, seq, hash, end FROM replicas")
+            return {r: ReplicaRow(d, Head(seq, hash), end) for r, d, seq, hash, end in rows}
 
     def frontier(self) -> set[str]:
         """The replicas whose head is in no other change's causal past."""
         query = "SELECT r.replica FROM frontier JOIN replicas r ON r.id = frontier.replica"
-        return {row[0] for row in self._db.execute(query)}
+        with errors_in_words(self.path):
+            return {row[0] for row in self._db.execute(query)}
 
     def last_position(self) -> int:
         """The position of the last change, 0 where there is none."""
-        return int(self._db.execute("SELECT coalesce(max(position), 0) FROM changes").get)
+        with errors_in_words(self.path):
+            return int(self._db.execute("SELECT coalesce(max(position), 0) FROM changes").get)
 
     def append(self, change: Change) -> int:
         """Add a change that was found admissible; returns its position.  Within a transaction."""
