@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None, open_window: OpenWindow | None = Non
 
     ``open_window`` opens the window; without it there is only ``--headless`` and the subcommands.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
     parser = _parser()
     arguments = parser.parse_args(argv)
     options = Options(arguments.data_dir.expanduser(), arguments.listen)

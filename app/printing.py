@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,8 @@ _UNPRINTED = dict.fromkeys(
 
 def print_event(event: Event) -> None:
     """A line of the sync log, as it happens."""
-    print(f"{clock_in_words(event.at, time.time())} {event.text}", flush=True)
+    with contextlib.suppress(OSError):  # nobody reads it any more; sync goes on
+        print(f"{clock_in_words(event.at, time.time())} {event.text}", flush=True)
 
 
 def _text(text: str) -> None:

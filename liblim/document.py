@@ -130,7 +130,8 @@ class Document:
     def load(self, state: bytes) -> None:
         """Load what ``encode`` wrote into this empty document.
 
-        Raises OperationError where the state is damaged or of another version, or has other fields.
+        Raises OperationError where the state is damaged, of another version, has other fields, or
+        passes something over.
         """
         try:
             (size,) = struct.unpack_from(">I", state)
@@ -139,13 +140,15 @@ class Document:
             raise OperationError(f"a document's state cannot be read: {error}") from None
         if index.version != STATE_VERSION or {name for name, _ in index.fields} != set(self.fields):
             raise OperationError("a document's state is of another version")
+        if index.newer:
+            # This version of the program may know what the one that saved it passed over.
+            raise OperationError("a document's state has gaps: it has to be made from the log")
         start = 4 + size
         for name, length in index.fields:
             field = self._field(name)
             assert field is not None
             field.load(state[start : start + length])
             start += length
-        self.newer = index.newer
 
 
 class _StateIndex(msgspec.Struct):

@@ -134,3 +134,11 @@ def test_wrong_declarations_name_the_culprit() -> None:
 
     with pytest.raises(DefinitionError, match="Twin and Thing"):
         by_kind([Thing, Twin])
+
+
+def test_a_state_with_gaps_is_made_again_from_the_log() -> None:
+    """After an update the program may know what it passed over when the state was saved."""
+    one = thing()
+    one.apply(1, "b", [["mood", "=", 1]])
+    with pytest.raises(OperationError, match="gaps"):
+        thing().load(one.encode())
