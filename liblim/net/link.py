@@ -44,6 +44,9 @@ class Owner(Protocol):
     def noticed(self, link: Link, notice: Notice) -> None:
         """Something happened."""
 
+    def adopted(self, link: Link) -> None:
+        """The log has taken on the library of the link's peer."""
+
     def changed(self) -> None:
         """Facts about the link may have changed."""
 
@@ -162,6 +165,7 @@ class Link:
             raise
         except LimError:
             raise refusal("another-library") from None
+        self._owner.adopted(self)
         self.session.adopted(self._loop.time())
 
     # What others put in

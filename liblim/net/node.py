@@ -231,8 +231,7 @@ class Node:
             case Welcomed(hello):
                 self._welcomed(link, hello)
             case AdoptLibrary():
-                for other in self._links.keys() - {link}:
-                    other.leave("This device takes on another library.")
+                self.adopted(link)
             case Ready():
                 assert link.session.hello is not None
                 self._ready(link, link.session.hello)
@@ -253,6 +252,12 @@ class Node:
                     "sent changes that contradict others with the same number, as happens after a "
                     "backup was restored. They are kept aside; nothing is lost.",
                 )
+
+    def adopted(self, link: Link) -> None:
+        """Part from all but the one whose library this is now: also from who came meanwhile."""
+        for other in list(self._links):
+            if other is not link:
+                other.leave("This device takes on another library.")
 
     def _welcomed(self, link: Link, hello: Ohai) -> None:
         self._strangers.pop(link, None)
