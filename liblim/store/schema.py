@@ -1,8 +1,9 @@
 """The tables, as a list of migrations: entry *n* brings a database from version *n* to *n* + 1.
 
-``replicas``, ``changes``, ``frontier`` and ``aside`` are the truth; ``documents`` and ``touches`` are
-derived from them and can be rebuilt.  What a change's header says twice is stored once: ``prev`` is
-the hash of the row before it, and ``body_hash`` is only there where the body is not.
+``replicas``, ``changes``, ``frontier`` and ``aside`` are the truth.  ``documents`` and ``touches`` are
+derived from them: summaries and states can be rebuilt, ``touches`` is written at admission alone.
+What a change's header says twice is stored once: ``prev`` is the hash of the row before it, and
+``body_hash`` is only there where the body is not.
 """
 
 from __future__ import annotations
