@@ -1,19 +1,20 @@
 """Admission: the one gate through which changes, own and received, enter the log.
 
-A change enters after its ``prev`` and ``deps``, exactly once.  One that comes early waits in a bounded
-room.  One that contradicts the log (two changes with one replica and seq) is set aside, never dropped.
-What a change *says* plays no part: a body of an unknown kind is admitted like any other.
+A change enters after its ``prev`` and ``deps``, exactly once, signed by its device.  One that comes early
+waits in a bounded room, also for its device's certificate.  One that contradicts the log (two changes with
+one replica and seq) is set aside, never dropped.  What a change *says* plays no part: a body that cannot be
+read, or of an unknown kind, is admitted like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from liblim.change import Body, Change, Head, unpack_body
 from liblim.errors import ChangeError
 from liblim.store import ReplicaRow, Store
-from liblim.trust import Sealer
+from liblim.trust import Sealer, device_of
 
 WAITING_CHANGES = 4096
 WAITING_BYTES = 16 * 1024 * 1024
@@ -31,6 +32,7 @@ class Receipt(NamedTuple):
     """What became of a batch of changes.
 
     ``refused`` is the first failure; nothing after that change was looked at, all before it counts.
+    ``revived`` entered earlier, and can be read only now.
     """
 
     entered: list[Entered]
@@ -38,14 +40,15 @@ class Receipt(NamedTuple):
     waiting: int = 0
     aside: tuple[Change, ...] = ()
     refused: ChangeError | None = None
+    revived: tuple[Entered, ...] = ()
 
 
 class _Early(Exception):
-    """The change names one that is not there yet."""
+    """The change needs something that is not there yet: a change, or its device's certificate."""
 
-    def __init__(self, replica: str, seq: int) -> None:
-        super().__init__(replica, seq)
-        self.wanted = (replica, seq)
+    def __init__(self, name: str, seq: int) -> None:
+        super().__init__(name, seq)
+        self.wanted = (name, seq)
 
 
 class _Fork(Exception):
@@ -53,7 +56,10 @@ class _Fork(Exception):
 
 
 class WaitingRoom:
-    """Changes that came early, under the ``(replica, seq)`` that each waits for; bounded."""
+    """Changes that came early, under what each waits for; bounded.
+
+    That is a ``(replica, seq)``, or ``(device, 0)`` for a device's certificate.
+    """
 
     def __init__(self, changes: int = WAITING_CHANGES, octets: int = WAITING_BYTES) -> None:
         """Make room for so many changes with bodies of so many bytes in all."""
@@ -84,6 +90,35 @@ class WaitingRoom:
         return changes
 
 
+class _Runs:
+    """The runs of a batch: changes of one replica, each chained to the one before.
+
+    A signature over the last of a run covers them all, as each hash covers the one before it.
+    """
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._runs: list[list[Change]] = []
+        self._run_of: dict[bytes, int] = {}
+        for change in changes:
+            run = self._run_of.get(change.header.prev)
+            if run is None or self._runs[run][-1].hash != change.header.prev:
+                run = len(self._runs)
+                self._runs.append([])
+            elif self._runs[run][-1].replica != change.replica:
+                continue
+            self._runs[run].append(change)
+            self._run_of[change.hash] = run
+
+    def last(self, change: Change) -> Change:
+        """The last change of the run that a change stands in."""
+        run = self._run_of.get(change.hash)
+        return change if run is None else self._runs[run][-1]
+
+    def hashes(self, change: Change) -> list[bytes]:
+        """The hashes of the whole run that a change stands in."""
+        return [member.hash for member in self._runs[self._run_of[change.hash]]]
+
+
 class Admission:
     """The rules of entry, over a store; synchronous, for the store's thread."""
 
@@ -96,6 +131,10 @@ class Admission:
         self._sealer = sealer
         self._replicas = store.replicas()
         self._room = WaitingRoom()
+        self._runs = _Runs(())
+        self._authentic: set[bytes] = set()
+        self._introduced: list[str] = []
+        self._unlocked = False
 
     def admit(self, changes: Sequence[Change]) -> Receipt:
         """Let a batch in, in one durable transaction; what waited for it comes along.
@@ -103,13 +142,17 @@ class Admission:
         Raises StoreError; then nothing of the batch was admitted.
         """
         before = self._replicas.copy()
+        self._runs, self._authentic = _Runs(changes), set()
         try:
             with self._store.transaction():
-                return self._admit(changes)
+                receipt = self._admit(changes)
+                return receipt._replace(revived=self._revive())
         except BaseException:
             self._replicas = before
             self._room = WaitingRoom()  # what waited may be among what was rolled back
             raise
+        finally:
+            self._runs = _Runs(())
 
     def _admit(self, changes: Sequence[Change]) -> Receipt:
         entered: list[Entered] = []
@@ -143,23 +186,83 @@ class Admission:
                 # One that waited: its sender has left.  It will be sent again, and blamed then.
             else:
                 ready += self._room.leave((nearest.replica, nearest.seq))
+                while self._introduced:
+                    ready += self._room.leave((self._introduced.pop(), 0))
 
     def _enter(self, change: Change) -> Entered | None:
         row = self._replicas.get(change.replica)
         if row is not None and change.seq <= row.head.seq:
-            if self._known(change.replica, change.seq)[0] != change.hash:
-                raise _Fork("the log holds another change with this replica and number")
-            return None
-        self._check_place(change, row)
+            if self._known(change.replica, change.seq)[0] == change.hash:
+                return None
+            self._authenticate(change, row.device)
+            raise _Fork("the log holds another change with this replica and number")
+        device = row.device if row else change.header.device
+        try:
+            self._check_place(change, row)
+        except _Fork:
+            self._authenticate(change, device)
+            raise
+        self._authenticate(change, device)
         position = self._store.append(change)
         header = change.header
         self._replicas[change.replica] = ReplicaRow(
-            row.device if row else header.device, Head(change.seq, change.hash), header.end
+            device, Head(change.seq, change.hash), header.end
         )
+        return self._read(position, change)
+
+    def _authenticate(self, change: Change, device: str) -> None:
+        """Check who wrote a change: by its own signature, or by one over a later change of its run.
+
+        Raises _Early where the device's certificate is not known yet, and ChangeError.
+        """
+        if not self._sealer.knows(device):
+            raise _Early(device, 0)
+        if change.hash in self._authentic:
+            return
+        last = self._runs.last(change)
+        if last is not change:
+            try:
+                self._sealer.verify(device, last.hash, last.signature)
+            except ChangeError:
+                pass  # up to some change the run may be good
+            else:
+                self._authentic.update(self._runs.hashes(change))
+                return
+        self._sealer.verify(device, change.hash, change.signature)
+
+    def _read(self, position: int, change: Change) -> Entered:
+        """Note what a change is about, and take the keys that it may bring."""
         body = self.read_body(change)
         if body is not None:
-            self._store.touch(position, body.oid, body.kind, header.at)
+            self._store.touch(position, body.oid, body.kind, change.header.at)
+            learned = self._sealer.learn(body)
+            for certificate in learned.certificates:
+                self._store.save_certificate(device_of(certificate), certificate)
+                self._introduced.append(device_of(certificate))
+            for key in learned.epochs:
+                self._unlocked |= self._store.save_epoch(key)
         return Entered(position, change, body)
+
+    def _revive(self) -> tuple[Entered, ...]:
+        """Read what could not be read before, if a key has come."""
+        revived: list[Entered] = []
+        while self._unlocked:
+            self._unlocked = False
+            for position, change in self._store.unread():
+                found = self._read(position, change)
+                if found.body is not None:
+                    self._store.forget_state(found.body.oid)
+                    revived.append(found)
+        return tuple(revived)
+
+    def read_again(self) -> None:
+        """Note what all those changes are about that this version can read, and an older could not.
+
+        Raises StoreError.
+        """
+        with self._store.transaction():
+            self._unlocked = True
+            self._revive()
 
     def _check_place(self, change: Change, row: ReplicaRow | None) -> None:
         """Check ``prev``, ``deps`` and ``clock`` against the log."""

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from liblim.admission import Receipt
 from liblim.change import Change, Range
-from liblim.database import Database, Entry, Summary
+from liblim.database import Author, Database, Entry, Summary
 from liblim.document import Document, Effect
 from liblim.errors import StoreError
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
+from liblim.trust import Grant, Ledger, LibraryKeys
 
 RETRY = 1.0
 """Seconds until a commit that failed is tried again."""
@@ -66,19 +67,24 @@ class AsyncDatabase:
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
         self._behind = False
-        core.writer.on_begin = self._opened
+        core.on_begin = self._opened
 
     @classmethod
     async def open(
         cls, path: str | Path, types: Iterable[type[Document]], **options: Any
     ) -> AsyncDatabase:
-        """Open or create a database; arguments and errors as for ``Database``."""
+        """Open or create a database; arguments and errors as for ``Database``.
+
+        Its ledger is empty until ``load_trust``.
+        """
         # The store's thread must not keep the loop's thread waiting for Python's own lock.
         sys.setswitchinterval(0.0005)
         thread = ThreadPoolExecutor(1, thread_name_prefix="liblim-store")
         loop = asyncio.get_running_loop()
         try:
-            core = await loop.run_in_executor(thread, lambda: Database(path, types, **options))
+            core = await loop.run_in_executor(
+                thread, lambda: Database(path, types, trust_later=True, **options)
+            )
         except BaseException:
             thread.shutdown(wait=False)
             raise
@@ -155,21 +161,32 @@ class AsyncDatabase:
 
         Raises LimError where there is none, or it is of another type.
         """
-        found = self.core.share(oid)
+        found = self.core.desk.share(oid)
         while found is None:
-            found = self.core.register(await self._on_thread(self.core.load, oid))
+            found = self.core.desk.register(await self._on_thread(self.core.load, oid))
         return self.core.as_type(document_type, found)
+
+    async def ensure(self, document_type: type[D], oid: str) -> D:
+        """The document ``oid``; a new one with that oid where there is none.
+
+        Raises LimError where it is of another type.
+        """
+        desk = self.core.desk
+        found = oid in desk or await self._on_thread(self.core.holds, oid)
+        if not found and oid not in desk:
+            return self.core.create(document_type, oid)
+        return await self.get(document_type, oid)
 
     def watch(self, oid: str, watcher: Callable[[list[Effect]], None]) -> Callable[[], None]:
         """Call ``watcher`` with what received changes did to a document in use."""
-        return self.core.watch(oid, watcher)
+        return self.core.desk.watch(oid, watcher)
 
     async def release(self, document: Document) -> None:
         """Say that a document got or created is no longer used here; saves its state."""
         try:
             await self.commit()
         finally:
-            state = self.core.let_go(document)
+            state = self.core.desk.let_go(document)
             if state is not None:
                 await self._on_thread(self.core.store.save_state, document.oid, *state)
 
@@ -250,8 +267,9 @@ class AsyncDatabase:
 
     async def _commit(self) -> None:
         async with self._order:
-            changes = self.core.close_change()
             try:
+                await self.load_trust()  # which epoch to use
+                changes = self.core.close_change()
                 if changes:
                     receipt = await self._take_in(changes)
                     if receipt.refused is not None:
@@ -303,13 +321,52 @@ class AsyncDatabase:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return await self._on_thread(self.core.read, ranges, changes, octets)
 
-    async def adopt(self, library: str) -> None:
-        """Become a device of another library.
+    # Keys and members
 
-        Raises LimError where this database already holds changes.
+    @property
+    def keys(self) -> LibraryKeys:
+        """What seals and opens the library's changes.  Only with an identity."""
+        return self.core.keys
+
+    @property
+    def ledger(self) -> Ledger:
+        """Which devices are members; empty before ``load_trust``.  Only with an identity."""
+        return self.core.ledger
+
+    @property
+    def authors(self) -> dict[str, Author]:
+        """Who writes as which replica."""
+        return self.core.authors
+
+    async def load_trust(self) -> None:
+        """Fill the ledger from the log, once.
+
+        Raises StoreError.
+        """
+        if self.core.trust is not None and not self.core.trust.loaded:
+            self.core.begin_trust(await self._on_thread(self.core.read_trust))
+
+    def subscribe_trust(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` whenever the ledger may say something else; returns what ends it."""
+        return self.core.subscribe_trust(listener)
+
+    def grant(self) -> Grant:
+        """All that another device needs to become a member of this library."""
+        return self.core.grant()
+
+    async def take_on(self, grant: Grant) -> None:
+        """Become a member of another library; what this database held is dropped.
+
+        Raises LimError where documents are in use, or the grant is not for this device.
         """
         async with self._order:
-            await self._on_thread(self.core.adopt, library)
+            await self._on_thread(self.core.take_on, grant)
+        self.core.tell_trust()
+
+    async def copy_to(self, path: str | Path) -> None:
+        """Write a copy of all that was written here into a new file.  Raises StoreError."""
+        await self.commit()
+        await self._on_thread(self.core.copy_to, path)
 
     # Peers and facts
 

@@ -10,6 +10,7 @@ received changes alike.  Used synchronously, as here, ``commit`` and ``receive``
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,16 +18,20 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from liblim.admission import Admission, Receipt
+from liblim.admission import Admission, Entered, Receipt
 from liblim.change import Change, Head, Range, digest
-from liblim.crdt.author import Author
+from liblim.crdt.author import Author as OpAuthor
+from liblim.desk import Desk, Loaded
 from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
+from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
 from liblim.store import DocumentRow, Store, Summary
-from liblim.trust import Sealer, Unsealed
+from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
 
 __all__ = ["Database", "Entry", "Loaded", "Summary"]
+
+_log = logging.getLogger(__name__)
 
 SAVE_STATE_AFTER = 64
 """Changes replayed on a document's saved state before a new state is worth writing."""
@@ -47,29 +52,19 @@ class Entry(NamedTuple):
     newer: bool
 
 
-class Loaded(NamedTuple):
-    """A document as the store half read it, having seen the log up to ``position``."""
+class Author(NamedTuple):
+    """Who writes as a replica, and the last counter that it took."""
 
-    document: Document
-    position: int
-    replayed: int
-
-
-class _Live:
-    """A document in use: how many hold it, the last position it has seen, who watches it."""
-
-    def __init__(self, document: Document, position: int) -> None:
-        self.document = document
-        self.position = position
-        self.users = 1
-        self.watchers: list[Callable[[list[Effect]], None]] = []
+    device: str
+    end: int
 
 
 class Database:
     """One library's documents, with the log that keeps them.
 
-    ``library``, ``device`` and ``log_id`` are 32 hex digits each.  ``heads``, ``count``, ``digest`` and
-    ``position`` speak of committed changes only.
+    ``library``, ``device`` and ``log_id`` are 32 hex digits each.  ``heads``, ``authors``, ``count``,
+    ``digest`` and ``position`` speak of committed changes only.  With an ``identity`` the library has
+    keys: every change is sealed and signed, and ``ledger`` says which devices are members.
     """
 
     def __init__(
@@ -77,51 +72,65 @@ class Database:
         path: str | Path,
         types: Iterable[type[Document]],
         *,
-        sealer: Sealer | None = None,
+        identity: Identity | None = None,
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        trust_later: bool = False,
     ) -> None:
         """Open or create the database at ``path`` (``:memory:`` for none).
 
-        Raises DefinitionError, StoreTooNew, StoreReadOnly, StoreBusy or StoreError.
+        ``trust_later`` leaves the ledger empty until ``load_trust``, which needs cryptography.
+
+        Raises DefinitionError, StoreTooNew, StoreReadOnly, StoreBusy, StoreUnsealed or StoreError.
         """
-        self._types = by_kind(types)
+        self._types = by_kind([*types, *(TRUST_TYPES if identity else ())])
+        self._hidden = TRUST_KINDS if identity else frozenset()
+        self._identity = identity
+        self._clock = clock or SystemClock()
         self._entropy = entropy
+        self._listeners: list[Callable[[list[Change]], None]] = []
+        self._trusting: list[Callable[[], None]] = []
+        self.on_entries: Callable[[list[Entry]], None] = lambda entries: None
+        """Called with the entries of documents that changed."""
+        self.on_begin: Callable[[], None] = lambda: None
+        """Called when a change opens: something waits to become durable."""
         self.store = Store(path)
         try:
-            self._begin(sealer or Unsealed(), clock or SystemClock())
+            self._begin()
+            if not trust_later:
+                self.begin_trust(self.read_trust())
         except BaseException:
             self.store.close()
             raise
 
-    def _begin(self, sealer: Sealer, clock: Clock) -> None:
-        self.library = self._identifier("library")
-        self.device = self._identifier("device")
-        self.log_id = self._identifier("log")
-        self._admission = Admission(self.store, sealer)
-        self._writer = Writer(self.device, sealer, clock, self._entropy)
-        self._start_writer()
-        self.position = self.store.last_position()
-        self._live: dict[str, _Live] = {}
-        self._touched: dict[str, int] = {}
+    def _begin(self) -> None:
+        """Take over what the store holds."""
+        identity = self._identity
+        self.trust = Library(self.store, identity, self._entropy) if identity else None
+        sealer: Sealer = self.trust.keys if self.trust else Unsealed()
+        self.library = identifier(self.store, "library", self._entropy)
+        self.device = (
+            identity.device if identity else identifier(self.store, "device", self._entropy)
+        )
+        self.log_id = identifier(self.store, "log", self._entropy)
         self._digest = ""
-        self._listeners: list[Callable[[list[Change]], None]] = []
-        self.on_entries: Callable[[list[Entry]], None] = lambda entries: None
-        """Called with the entries of documents that changed."""
+        self._admission = Admission(self.store, sealer)
+        self._start_writer(sealer)
 
-    def _identifier(self, name: str) -> str:
-        known = self.store.fact(name)
-        if known is None:
-            known = self._entropy(16).hex()
-            self.store.set_fact(name, known)
-        return known
-
-    def _start_writer(self) -> None:
+    def _start_writer(self, sealer: Sealer) -> None:
         replicas = self.store.replicas()
         self.heads: dict[str, Head] = {replica: row.head for replica, row in replicas.items()}
+        self.authors = {replica: Author(row.device, row.end) for replica, row in replicas.items()}
         self.count = sum(head.seq for head in self.heads.values())
+        self.position = self.store.last_position()
         frontier = self.store.frontier()
+        self._writer = Writer(self.device, sealer, self._clock, self._entropy)
+        self._writer.on_begin = self._began
+        self.desk = Desk(self._writer)
         self._writer.start_from((r, Seen(replicas[r].head, replicas[r].end)) for r in frontier)
+
+    def _began(self) -> None:
+        self.on_begin()
 
     def close(self) -> None:
         """Commit what is open and close the file.
@@ -141,10 +150,10 @@ class Database:
 
     # Documents
 
-    def create(self, document_type: type[D]) -> D:
+    def create(self, document_type: type[D], oid: str = "") -> D:
         """A new, empty document; it becomes durable with its first operation."""
-        document = document_type(self._entropy(16).hex(), Author(UNNAMED))
-        self.register(Loaded(document, self.position, 0))
+        document = document_type(oid or self._entropy(16).hex(), OpAuthor(UNNAMED))
+        self.desk.register(Loaded(document, self.position, 0))
         return document
 
     def get(self, document_type: type[D], oid: str) -> D:
@@ -152,68 +161,36 @@ class Database:
 
         Raises LimError where there is none, or it is of another type.
         """
-        found = self.share(oid)
+        found = self.desk.share(oid)
         while found is None:
-            found = self.register(self.load(oid))
+            found = self.desk.register(self.load(oid))
         return self.as_type(document_type, found)
+
+    def ensure(self, document_type: type[D], oid: str) -> D:
+        """The document ``oid``; a new one with that oid where there is none."""
+        if oid in self.desk or self.holds(oid):
+            return self.get(document_type, oid)
+        return self.create(document_type, oid)
+
+    def holds(self, oid: str) -> bool:
+        """Store half: whether the log holds something of a document."""
+        return self.store.document(oid) is not None
 
     def as_type(self, document_type: type[D], document: Document) -> D:
         """The document, if it is of this type; else it is released, and LimError raised."""
         if isinstance(document, document_type):
             return document
-        self.let_go(document)
+        self.desk.let_go(document)
         raise LimError(f"This is a {document.kind!r}, not a {document_type.kind!r}.")
-
-    def share(self, oid: str) -> Document | None:
-        """The document if it is in use already, held once more."""
-        live = self._live.get(oid)
-        if live is None:
-            return None
-        live.users += 1
-        return live.document
-
-    def register(self, loaded: Loaded) -> Document | None:
-        """Take a loaded document into use; ``None`` where it has to be loaded once more.
-
-        That is where a change on it was delivered while it was being loaded.
-        """
-        document = loaded.document
-        if document.oid in self._live:
-            return self.share(document.oid)
-        if self._touched.get(document.oid, 0) > loaded.position:
-            return None
-        document.author.begin = lambda: self._writer.begin(document)
-        self._live[document.oid] = _Live(document, loaded.position)
-        return document
-
-    def watch(self, oid: str, watcher: Callable[[list[Effect]], None]) -> Callable[[], None]:
-        """Call ``watcher`` with what received changes did to a document in use.
-
-        Returns what ends it.
-        """
-        watchers = self._live[oid].watchers
-        watchers.append(watcher)
-        return lambda: watchers.remove(watcher)
 
     def release(self, document: Document) -> None:
         """Say that a document got or created is no longer used here."""
         try:
             self.commit()
         finally:
-            state = self.let_go(document)
+            state = self.desk.let_go(document)
             if state is not None:
                 self.store.save_state(document.oid, *state)
-
-    def let_go(self, document: Document) -> tuple[bytes, int] | None:
-        """Release in memory; returns the state to save, with its position, if that was the last."""
-        live = self._live.get(document.oid)
-        if live is None:
-            return None
-        live.users -= 1
-        if live.users or not self.is_saved(document):
-            return None
-        del self._live[document.oid]
-        return document.encode(), live.position
 
     def is_saved(self, document: Document) -> bool:
         """Whether every operation on the document is in the log, on disk."""
@@ -231,8 +208,17 @@ class Database:
 
     def entries(self) -> list[Entry]:
         """All documents of the types, as lists show them."""
-        rows = self.store.documents(self._types)
-        return [entry for row in rows if (entry := _entry(row)) is not None]
+        rows = self.store.documents(self._types.keys() - self._hidden)
+        return [entry for row in rows if (entry := self._entry(row)) is not None]
+
+    def _entry(self, row: DocumentRow) -> Entry | None:
+        if row.summary is None or row.kind in self._hidden:
+            return None
+        try:
+            summary = msgspec.json.decode(row.summary, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise StoreError(f"The note list is damaged: {error}") from error
+        return Entry(row.oid, row.kind, summary, row.changed, row.newer)
 
     # The write path
 
@@ -258,9 +244,12 @@ class Database:
         self.on_entries(self.derive(self.settle(receipt)))
 
     def close_change(self) -> list[Change]:
-        """Close the open change; returns all that the log does not hold yet."""
+        """Close the open change; returns all that the log does not hold yet, signed.
+
+        Raises IdentityLocked; then it is kept.
+        """
         self._writer.close()
-        return list(self._writer.uncommitted.values())
+        return self._writer.sign()
 
     def admit(self, changes: Sequence[Change]) -> Receipt:
         """Store half: check and commit a batch.  Raises StoreError."""
@@ -273,50 +262,50 @@ class Database:
         """
         effects: dict[str, list[Effect]] = {}
         self._observe([new.change for new in receipt.entered])
-        for position, change, body in receipt.entered:
+        trusted = False
+        for new in receipt.entered:
+            change = new.change
+            known = self.authors.get(change.replica)
+            device = known.device if known else change.header.device
+            self.authors[change.replica] = Author(device, change.header.end)
             self.heads[change.replica] = Head(change.seq, change.hash)
             self.count += 1
-            self.position = position
+            self.position = new.position
             own = self._writer.uncommitted.pop(change.hash, None)
-            if body is not None:
-                self._touched[body.oid] = position
-                live = self._live.get(body.oid)
-                if live is not None:
-                    live.position = position
-                    if own is None:
-                        header = change.header
-                        found = live.document.apply(
-                            header.clock, header.replica, body.ops, header.end
-                        )
-                        effects.setdefault(body.oid, []).extend(found)
+            trusted |= self._deliver(new, own is None, effects)
+        for new in receipt.revived:
+            trusted |= self._deliver(new, True, effects)
         if receipt.entered:
             self._digest = ""
-        self._announce(receipt, effects)
-        return [self._summary(oid) for oid in {n.body.oid: 0 for n in receipt.entered if n.body}]
+        self._announce(receipt, effects, trusted)
+        read = [new.body.oid for new in (*receipt.revived, *receipt.entered) if new.body]
+        return [self.desk.summary(oid) for oid in dict.fromkeys(read)]
 
-    def _summary(self, oid: str) -> Summary:
-        """The summary of a document in use; of another, the store half has to make it."""
-        live = self._live.get(oid)
-        if live is None:
-            return Summary(oid, None, 0, False)
-        # What is not committed yet may stand in it: then it counts as behind, should we crash now.
-        listed = live.position - (not self.is_saved(live.document))
-        text = msgspec.json.encode(live.document.summary()).decode()
-        return Summary(oid, text, listed, live.document.newer)
+    def _deliver(self, new: Entered, foreign: bool, effects: dict[str, list[Effect]]) -> bool:
+        """Take one change into its document and the ledger; whether the ledger moved."""
+        change, body = new.change, new.body
+        if body is None:
+            return False
+        found = self.desk.deliver(self.position, change.header, body, foreign)
+        if found:
+            effects.setdefault(body.oid, []).extend(found)
+        if self.trust is None or body.kind not in TRUST_KINDS:
+            return False
+        return self.trust.take(TrustWord(change, self.authors[change.replica].device, body))
 
     def _observe(self, changes: list[Change]) -> None:
         foreign = [change for change in changes if change.hash not in self._writer.uncommitted]
         if foreign:
             self._writer.observe(foreign)
 
-    def _announce(self, receipt: Receipt, effects: dict[str, list[Effect]]) -> None:
+    def _announce(self, receipt: Receipt, effects: dict[str, list[Effect]], trusted: bool) -> None:
         for oid, found in effects.items():
-            for watcher in list(self._live[oid].watchers):
-                watcher(found)
+            self.desk.tell(oid, found)
         if receipt.entered:
             changes = [new.change for new in receipt.entered]
-            for listener in list(self._listeners):
-                listener(changes)
+            _call(self._listeners, changes)
+        if trusted:
+            self.tell_trust()
 
     def subscribe(self, listener: Callable[[list[Change]], None]) -> Callable[[], None]:
         """Call ``listener`` with every batch that entered the log, in order, once committed.
@@ -339,19 +328,18 @@ class Database:
         if row.kind not in self._types:
             raise LimError(f"This is a {row.kind!r}, written by a newer version of the program.")
         state, position = self.store.state(oid)
-        document = self._types[row.kind](oid, Author(UNNAMED))
+        document = self._types[row.kind](oid, OpAuthor(UNNAMED))
         if state is not None:
             try:
                 document.load(state)
             except OperationError:
                 # Derived, so never worth failing for: replay the log from the start.
-                document, position = self._types[row.kind](oid, Author(UNNAMED)), 0
+                document, position = self._types[row.kind](oid, OpAuthor(UNNAMED)), 0
         replayed = 0
         for admitted in self.store.changes_of(oid, position):
             self._replay(document, admitted.change)
-            position = admitted.position
             replayed += 1
-        return Loaded(document, position, replayed)
+        return Loaded(document, self.store.last_position(), replayed)
 
     def _replay(self, document: Document, change: Change) -> None:
         body = self._admission.read_body(change)
@@ -367,6 +355,8 @@ class Database:
         if summaries is None:
             summaries = [Summary(oid, None, 0, False) for oid in self.store.unlisted()]
         with self.store.transaction():
+            if self.trust is not None:
+                self.trust.remember_epoch()
             return [entry for summary in summaries if (entry := self._derive(summary)) is not None]
 
     def _derive(self, summary: Summary) -> Entry | None:
@@ -380,7 +370,7 @@ class Database:
             if replayed >= SAVE_STATE_AFTER:
                 self.store.save_state(summary.oid, document.encode(), position)
         self.store.save_summary(summary)
-        return _entry(row._replace(summary=summary.text, newer=summary.newer))
+        return self._entry(row._replace(summary=summary.text, newer=summary.newer))
 
     def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log in order of arrival; see ``Store.read``."""
@@ -388,27 +378,80 @@ class Database:
 
     def rebuild(self) -> list[Entry]:
         """Make all derived state again from the log."""
+        self._admission.read_again()
         self.store.forget_derived()
         return self.derive()
 
-    def adopt(self, library: str) -> None:
-        """Become a device of another library.
+    # Keys and members
 
-        Raises LimError where this database already holds changes.
+    @property
+    def keys(self) -> LibraryKeys:
+        """What seals and opens the library's changes.  Only with an identity."""
+        return self._keyed.keys
+
+    @property
+    def ledger(self) -> Ledger:
+        """Which devices are members, by what was committed.  Only with an identity."""
+        return self._keyed.ledger
+
+    @property
+    def _keyed(self) -> Library:
+        assert self.trust is not None, "this database was opened without an identity"
+        return self.trust
+
+    def subscribe_trust(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` whenever the ledger may say something else; returns what ends it."""
+        self._trusting.append(listener)
+        return lambda: self._trusting.remove(listener)
+
+    def tell_trust(self) -> None:
+        """Call who listens to the ledger."""
+        _call(self._trusting)
+
+    def read_trust(self) -> list[TrustWord]:
+        """Store half: all changes on trust documents, in order."""
+        words: dict[int, TrustWord] = {}
+        for row in self.store.documents(TRUST_KINDS if self.trust else ()):
+            for position, change in self.store.changes_of(row.oid, 0):
+                body = self._admission.read_body(change)
+                if body is not None:
+                    device = self.authors[change.replica].device
+                    words[position] = TrustWord(change, device, body)
+        return [words[position] for position in sorted(words)]
+
+    def begin_trust(self, words: list[TrustWord]) -> None:
+        """Document half: fill the ledger with what ``read_trust`` found."""
+        if self.trust is not None and not self.trust.loaded:
+            self.trust.begin_with(words)
+            self.tell_trust()
+
+    def grant(self) -> Grant:
+        """All that another device needs to become a member of this library."""
+        return self._keyed.grant()
+
+    def take_on(self, grant: Grant) -> None:
+        """Become a member of another library; what this database held is dropped.
+
+        Of the own library, take only the keys that are missing.  Who listens to the ledger is not told.
+
+        Raises LimError where documents are in use, or the grant is not for this device.
         """
-        if self.position or not self._writer.idle:
-            raise LimError(
-                "This device already holds notes of its own, so it cannot join another library."
-            )
-        self.store.set_fact("library", library)
-        self.library = library
+        assert self._identity is not None, "this database was opened without an identity"
+        if self.desk or not self._writer.idle:
+            raise LimError("Notes are still open here. Close them, then pair once more.")
+        take_on(self.store, self._identity, grant, self._entropy)
+        self._begin()
+        self._keyed.begin_with(self.read_trust())
+
+    def copy_to(self, path: str | Path) -> None:
+        """Write a copy of all that is committed into a new file.  Raises StoreError."""
+        self.store.copy_to(path)
 
 
-def _entry(row: DocumentRow) -> Entry | None:
-    if row.summary is None:
-        return None
-    try:
-        summary = msgspec.json.decode(row.summary, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise StoreError(f"The note list is damaged: {error}") from error
-    return Entry(row.oid, row.kind, summary, row.changed, row.newer)
+def _call(listeners: Sequence[Callable[..., None]], *arguments: object) -> None:
+    """Call all listeners, also after one of them fails: the batch is committed for everybody."""
+    for listener in list(listeners):
+        try:
+            listener(*arguments)
+        except Exception:
+            _log.exception("a listener failed")

@@ -9,7 +9,12 @@
      ├── StoreError                      the database file cannot be read or written
      │    ├── StoreTooNew                it was written by a newer version
      │    ├── StoreReadOnly              it may not be written
-     │    └── StoreBusy                  another process has it open
+     │    ├── StoreBusy                  another process has it open
+     │    ├── StoreUnsealed              it was written before changes were sealed
+     │    └── IdentityLocked             this device's key cannot be used right now, so nothing can be signed
+     ├── IdentityLost                    this device's key is damaged, or gone for good
+     ├── CertificateError                what should be a device's certificate is none
+     ├── PairingError                    two devices could not be paired
      └── DefinitionError (TypeError)     a document type that is declared or used wrongly
 
 ``str(error)`` is a sentence that can be shown to people.
@@ -60,6 +65,31 @@ class StoreReadOnly(StoreError):
 
 class StoreBusy(StoreError):
     """Another process has the database open."""
+
+
+class StoreUnsealed(StoreError):
+    """The database holds changes of protocol version 0, which were neither sealed nor signed."""
+
+
+class IdentityLocked(StoreError):
+    """This device's key cannot be used right now; what was written is kept, and tried again."""
+
+
+class IdentityLost(LimError):
+    """This device's key is damaged, or gone for good: only a person may say what to do."""
+
+
+class CertificateError(LimError):
+    """Something that should be a device's certificate is none."""
+
+
+class PairingError(LimError):
+    """Two devices could not be paired: ``code`` for machines, ``mend`` says what would help."""
+
+    def __init__(self, code: str, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.mend = mend
 
 
 class DefinitionError(LimError, TypeError):

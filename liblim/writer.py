@@ -86,7 +86,7 @@ class Writer:
         self._drift = self._now_drift()
         self._open: _Open | None = None
         self.uncommitted: dict[bytes, Change] = {}
-        """Closed changes that the log does not hold yet, in order, by hash."""
+        """Closed changes that the log does not hold yet, in order, by hash; signed when committed."""
         self.on_begin: Callable[[], None] = lambda: None
         """Called when a change opens: something waits to become durable."""
 
@@ -181,8 +181,18 @@ class Writer:
         body = Body(opened.document.oid, opened.document.kind, ops)
         sealed = self._sealer.seal(pack_body(body), header)
         header = msgspec.structs.replace(header, body=sha256(sealed).digest())
-        unsigned = Change(header, b"", sealed)
-        return msgspec.structs.replace(unsigned, signature=self._sealer.sign(unsigned.hash))
+        return Change(header, b"", sealed)
+
+    def sign(self) -> list[Change]:
+        """All closed changes that the log does not hold yet, signed.
+
+        Raises IdentityLocked; they are kept.
+        """
+        for change in list(self.uncommitted.values()):
+            if not change.signature:
+                signature = self._sealer.sign(change.hash)
+                self.uncommitted[change.hash] = msgspec.structs.replace(change, signature=signature)
+        return list(self.uncommitted.values())
 
 
 def split_ops(taken: Iterable[tuple[int, str, Op]], room: int = _BODY_ROOM) -> list[list[Op]]:

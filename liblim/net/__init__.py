@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from liblim.net.address import DEFAULT_PORT, Address, parse_address
-from liblim.net.facts import LogLine, Paired, PeerStatus
+from liblim.net.facts import LogLine, PeerStatus
 from liblim.net.node import Node
 from liblim.net.timing import Timing
 
@@ -12,7 +12,6 @@ __all__ = [
     "Address",
     "LogLine",
     "Node",
-    "Paired",
     "PeerStatus",
     "Timing",
     "parse_address",

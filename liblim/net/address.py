@@ -1,4 +1,4 @@
-"""Addresses as people write them: ``host``, ``host:port``, ``[v6]:port``."""
+"""Addresses as people write them: ``host``, ``host:port``, ``[v6]:port``, ``[v6%zone]:port``."""
 
 from __future__ import annotations
 

@@ -3,45 +3,152 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
 
 from liblim.errors import LimError
-from liblim.net.address import Address, is_loopback
+from liblim.net.address import Address
+from liblim.net.tls import protocol_of
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
+STAGGER = 0.25
+"""Seconds after which the next address is tried beside those before it (RFC 8305, section 5)."""
+GOODBYE = 1.0
+"""Seconds for the other end to answer the end of TLS."""
+MAX_ADDRESSES = 20
+"""Addresses of one device that are tried at a time."""
 
-async def dial(address: Address, patience: float) -> Streams:
-    """Connect within ``patience`` seconds.
+_CHECK = "Check that the address is that of a device with this program, of the same version."
+_MAC = " On a Mac, also allow Lim Notes under System Settings > Privacy & Security > Local Network."
 
-    Raises LimError.
+
+class Dialled(NamedTuple):
+    """A connection, and the address at which it was made."""
+
+    streams: Streams
+    address: Address
+
+
+async def dial(addresses: Sequence[Address], context: ssl.SSLContext, patience: float) -> Dialled:
+    """Connect to the first address whose TLS handshake succeeds, within ``patience`` seconds for each.
+
+    Later addresses are tried beside earlier ones that do not answer at once.
+
+    Raises LimError with what the first address came to.
     """
-    if not is_loopback(address.host):
-        raise LimError(
-            f"{address.host} is not this computer. This version connects programs on one computer "
-            "only: use 127.0.0.1."
-        )
+    if not addresses:
+        raise LimError("No address of this device is known. Pair again, or let it connect to us.")
+    unique = list(dict.fromkeys(addresses))[:MAX_ADDRESSES]
+    return await _race([_try(address, context, patience) for address in unique])
+
+
+async def _race(tries: Sequence[Coroutine[Any, Any, Dialled]]) -> Dialled:
+    """What succeeds first; each begins a little after the one before it.  Else the first one's error."""
+    tasks = [
+        asyncio.ensure_future(_later(STAGGER * number, one)) for number, one in enumerate(tries)
+    ]
+    winner: Dialled | None = None
+    try:
+        for done in asyncio.as_completed(tasks):
+            with contextlib.suppress(OSError, LimError):
+                winner = await done
+                return winner
+        return await tasks[0]
+    finally:
+        for task in tasks:
+            task.cancel()
+        for found in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(found, Dialled) and found is not winner:
+                found.streams[1].transport.abort()
+        for one in tries:
+            one.close()  # those that never began
+
+
+async def _later(delay: float, one: Coroutine[Any, Any, Dialled]) -> Dialled:
+    if delay:
+        await asyncio.sleep(delay)
+    return await one
+
+
+async def _try(address: Address, context: ssl.SSLContext, patience: float) -> Dialled:
     try:
         # Not wait_for: before Python 3.12 it swallows a cancellation at the moment of success.
         async with asyncio.timeout(patience):
-            return await asyncio.open_connection(address.host, address.port)
+            loop = asyncio.get_running_loop()
+            infos = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
+            found = dict.fromkeys((info[0], info[4]) for info in infos)
+            dialled = await _race(
+                [_connect(address, *one, context) for one in list(found)[:MAX_ADDRESSES]]
+            )
     except TimeoutError:
         raise LimError(
-            f"{address} does not answer. Check the address, and that the device is on."
+            f"{address} does not answer. Check the address, that the device is on, and that no "
+            "firewall is in the way."
         ) from None
     except OSError as error:
         raise LimError(_in_words(address, error)) from error
+    if not protocol_of(dialled.streams[1]):
+        dialled.streams[1].transport.abort()
+        raise LimError(f"{address} does not speak this protocol. {_CHECK}")
+    return dialled
+
+
+async def _connect(
+    address: Address, family: int, where: tuple[Any, ...], context: ssl.SSLContext
+) -> Dialled:
+    """Connect to one of the addresses that a name stands for.  Raises OSError."""
+    loop = asyncio.get_running_loop()
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    streams = await make_streams(
+        loop.create_connection, sock=connection, ssl=context, server_hostname=""
+    )
+    return Dialled(streams, address)
+
+
+async def make_streams(
+    connect: Callable[..., Awaitable[tuple[asyncio.BaseTransport, Any]]],
+    *where: Any,
+    **options: Any,
+) -> Streams:
+    """Reader and writer over what one of the loop's methods connects, with TLS.
+
+    Raises OSError.
+    """
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await connect(lambda: protocol, *where, ssl_shutdown_timeout=GOODBYE, **options)
+    assert isinstance(transport, asyncio.WriteTransport)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _in_words(address: Address, error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"Another device answers at {address}. If that one was set up anew, pair again."
+    if isinstance(error, ssl.SSLError):
+        return f"{address} does not speak this protocol. {_CHECK}"
     if isinstance(error, ConnectionRefusedError):
         return f"Nothing listens at {address}. Start the program there, and check the port."
+    if isinstance(error, ConnectionError):
+        return f"{address} closed the connection at once. {_CHECK}"
     if isinstance(error, socket.gaierror):
         return f"There is no host named {address.host}. Check the spelling, or use its address."
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, 10051, 10065):
-        return f"There is no way to {address} from here. Check the network on both devices."
+        more = _MAC if sys.platform == "darwin" else ""
+        return f"There is no way to {address} from here. Check the network on both devices.{more}"
     # asyncio puts words of its own into strerror.
     why = os.strerror(error.errno) if error.errno else str(error)
     return f"{address} cannot be reached: {why}."

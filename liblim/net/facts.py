@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from liblim.peers import PeerRecord
-
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """What is known of one paired device right now.
+    """What is known of another device of the library right now.
 
     Times are in Unix seconds, durations in seconds, sizes in bytes; ``None`` is "not known".
-    ``incoming`` says that it connected to us; ``refused`` that one side sent the other away.
+    ``words`` are its fingerprint.  ``incoming`` says that it connected to us; ``refused`` that one side
+    sent the other away; ``removed_us`` that it said this device was removed.
     """
 
     device: str
     name: str
     agent: str
+    words: str
     address: str
     connected: bool
     connecting: bool
@@ -39,13 +39,7 @@ class PeerStatus:
     error_since: float | None
     refused: bool
     next_try: float | None
-
-
-class Paired(NamedTuple):
-    """What came of pairing: the device, and whether it was paired before."""
-
-    peer: PeerRecord
-    already: bool
+    removed_us: bool
 
 
 class LogLine(NamedTuple):

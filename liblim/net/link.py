@@ -10,11 +10,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from liblim.aio import AsyncDatabase
 from liblim.change import Change
-from liblim.errors import LimError, StoreError
+from liblim.errors import LimError
 from liblim.net.address import Address
 from liblim.net.timing import Timing
 from liblim.sync import (
-    AdoptLibrary,
     Arrived,
     Closed,
     Event,
@@ -44,19 +43,16 @@ class Owner(Protocol):
     def noticed(self, link: Link, notice: Notice) -> None:
         """Something happened."""
 
-    def adopted(self, link: Link) -> None:
-        """The log has taken on the library of the link's peer."""
-
     def changed(self) -> None:
         """Facts about the link may have changed."""
 
 
 class Link:
-    """Runs one session over one TCP connection, until it is over.
+    """Runs one session over one connection, until it is over.
 
-    ``target`` is the address that this side dialled, ``None`` where the other side did; ``expected``
-    the device that should be there, empty if any may be.  ``decided`` is set once both sides
-    accepted each other (``ready``) or the session ended (``closed`` says how), ``over`` at the end.
+    ``device`` is at the other end, as its certificate has proved; ``target`` is the address that this side
+    dialled, ``None`` where the other side did.  ``ready`` says whether both sides accepted each other,
+    ``closed`` how the session ended; ``over`` is set at the end.
     """
 
     def __init__(
@@ -67,20 +63,17 @@ class Link:
         owner: Owner,
         timing: Timing,
         *,
+        device: str,
         target: Address | None = None,
-        expected: str = "",
     ) -> None:
         """Take over a connection; ``run`` then does the work."""
         self.session = session
         self.target = target
-        self.expected = expected
+        self.device = device
         self.ready = self.forked = False
         self.closed: Closed | None = None
-        self.decided = asyncio.Event()
         self.over = asyncio.Event()
-        host, port = streams[1].get_extra_info("peername", ("?", 0))[:2]
-        self.host = str(host)
-        self.address = str(Address(self.host, port))
+        self.address = other_end(streams[1])
         self._database = database
         self._reader, self._writer = streams
         self._owner = owner
@@ -99,7 +92,7 @@ class Link:
         try:
             self._pump()
             await self._read()
-            # The peer has closed its end: what is left to say may still reach it.
+            # The peer has closed, or will: what is left to say may still reach it.
             await writing
             self._writer.close()
             await self._writer.wait_closed()
@@ -117,9 +110,12 @@ class Link:
     # In
 
     async def _read(self) -> None:
-        """Read until the end; nothing is read while the database commits what came before."""
-        data = b"x"
-        while data:
+        """Read until the end; nothing is read while the database commits what came before.
+
+        Whoever ends the session leaves it to the other end to close, and reads on meanwhile without
+        looking: closing with unread input would cut off the last words.
+        """
+        while self.closed is None or not self.closed.by_peer:
             try:
                 data = await self._reader.read(CHUNK)
             except OSError:
@@ -130,6 +126,8 @@ class Link:
             else:
                 self.session.eof(now)
             await self._work()
+            if not data:
+                return
             # A read that finds bytes at once does not let others have their turn.
             await asyncio.sleep(0)
 
@@ -155,18 +153,6 @@ class Link:
             case Wanted(request, ranges, changes=number, octets=octets):
                 found = await self._database.read(ranges, number, octets)
                 self.session.supply(request, found, self._loop.time())
-            case AdoptLibrary(library):
-                await self._adopt(library)
-
-    async def _adopt(self, library: str) -> None:
-        try:
-            await self._database.adopt(library)
-        except StoreError:
-            raise
-        except LimError:
-            raise refusal("another-library") from None
-        self._owner.adopted(self)
-        self.session.adopted(self._loop.time())
 
     # What others put in
 
@@ -194,10 +180,8 @@ class Link:
         for event in self.session.events():
             if isinstance(event, Ready):
                 self.ready = True
-                self.decided.set()
             elif isinstance(event, Closed):
                 self.closed = event
-                self.decided.set()
                 self._stop_timer()  # from here on it is for the last words
             self._todo.append(event)
             self._owner.noticed(self, event)
@@ -208,7 +192,7 @@ class Link:
     # Out
 
     async def _write(self) -> None:
-        """Send what the session has, as fast as the peer takes it; then close our end."""
+        """Send what the session has, as fast as the peer takes it."""
         try:
             while True:
                 await self._wake.wait()
@@ -218,7 +202,6 @@ class Link:
                     await self._writer.drain()
                     await asyncio.sleep(0)
                 if self.session.state is State.CLOSED:
-                    self._writer.write_eof()
                     return
         except OSError:
             return  # the reader is told, too
@@ -269,3 +252,11 @@ class Link:
         elif now >= self._unsent_since + self._timing.write:
             self.session.refuse(refusal("too-slow", f"{self._timing.write:g}"))
             self._writer.transport.abort()
+
+
+def other_end(writer: asyncio.StreamWriter) -> Address:
+    """The address of the other end of a connection."""
+    host, port, *rest = writer.get_extra_info("peername") or ("?", 0)
+    host = str(host).removeprefix("::ffff:")  # IPv4, on a socket for both versions
+    zone = rest[1] if len(rest) == 2 and "%" not in host else 0
+    return Address(f"{host}%{zone}" if zone else host, port)

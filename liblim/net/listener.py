@@ -1,42 +1,181 @@
-"""Listening on one port of this computer."""
+"""Listening on one port of this computer, and the TLS handshake with whoever comes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-from collections.abc import Callable
+import ipaddress
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from liblim.errors import LimError
-from liblim.net.address import DEFAULT_PORT, Address, is_loopback
+from liblim.net.address import DEFAULT_PORT, Address
+from liblim.net.dial import Streams, make_streams
 
 PORTS = 100
 """How many ports after the wanted one are tried where it is taken."""
+MAX_STRANGERS = 32
+"""Handshakes under way at once; for one more, an older one has to go.
+
+To refuse the new one instead would let a flood lock out the devices of the library.
+"""
+HANDSHAKE = 5.0
+"""Seconds for a handshake."""
+EXHAUSTED = 0.1
+"""Seconds to wait where this computer cannot take one more connection."""
 
 _TAKEN = (errno.EADDRINUSE, errno.EACCES, 10013, 10048)  # the numbers are Windows' for the same
 
-Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
+
+class Listener:
+    """Takes connections, and hands on those whose handshake succeeded."""
+
+    def __init__(
+        self,
+        sockets: list[socket.socket],
+        context: Callable[[], ssl.SSLContext],
+        accept: Callable[[Streams], None],
+    ) -> None:
+        """Begin to take connections from ``sockets``; ``context`` is asked for each."""
+        self._sockets = sockets
+        self._context = context
+        self._accept = accept
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], str] = {}
+        for found in sockets:
+            found.setblocking(False)
+            self._do(self._take(found))
+
+    @property
+    def strangers(self) -> int:
+        """How many handshakes are under way."""
+        return len(self._strangers)
+
+    async def close(self) -> None:
+        """Listen no more, and drop handshakes that are under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for found in self._sockets:
+            found.close()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _take(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, (host, *_) = await self._loop.sock_accept(listening)
+            except OSError:
+                await asyncio.sleep(EXHAUSTED)  # of files, or the other end has left already
+                continue
+            task = self._do(self._shake_hands(connection))
+            self._strangers[task] = origin(host)
+            task.add_done_callback(lambda done: self._strangers.pop(done, None))
+            if len(self._strangers) > MAX_STRANGERS:
+                self._evict()
+            # Where many wait to be taken, none of this lets others have their turn.
+            await asyncio.sleep(0)
+
+    def _evict(self) -> None:
+        """Throw out the oldest of those from where most are: a flood crowds out itself first."""
+        ((most, _),) = Counter(self._strangers.values()).most_common(1)
+        oldest = next(task for task, origin in self._strangers.items() if origin == most)
+        del self._strangers[oldest]
+        oldest.cancel()
+
+    async def _shake_hands(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, LimError):
+            try:
+                context = self._context()
+            except BaseException:
+                connection.close()
+                raise
+            # From here on the transport closes the socket.
+            streams = await make_streams(
+                self._loop.connect_accepted_socket,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE,
+            )
+            self._accept(streams)
+
+
+def origin(host: str) -> str:
+    """From where somebody comes: the IPv4 address, or the network of an IPv6 address."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))
 
 
 async def listen(
-    accept: Accept, host: str = "127.0.0.1", port: int = DEFAULT_PORT
-) -> tuple[asyncio.Server, Address]:
+    context: Callable[[], ssl.SSLContext],
+    accept: Callable[[Streams], None],
+    host: str = "",
+    port: int = DEFAULT_PORT,
+) -> tuple[Listener, Address]:
     """Listen on ``port`` or the next free one; 0 takes any.  Returns where.
 
-    Raises LimError where ``host`` is not this computer alone, or no port is free.
+    An empty ``host`` means all addresses of this computer, of both versions of IP.  Raises LimError.
     """
-    if not is_loopback(host):
-        raise LimError(
-            f"This version listens on this computer only, so not on {host}. Use 127.0.0.1."
-        )
     for candidate in range(port, min(port + PORTS, 65535) + 1) if port else [0]:
         try:
-            server = await asyncio.start_server(accept, host, candidate)
+            sockets = await _bind(host, candidate)
         except OSError as error:
             if error.errno not in _TAKEN:
-                raise LimError(f"Cannot listen on {host}: {error.strerror}.") from error
+                where = host or "this computer"
+                raise LimError(f"Cannot listen on {where}: {error.strerror}.") from error
         else:
-            found = server.sockets[0].getsockname()
-            return server, Address(host, found[1])
+            return Listener(sockets, context, accept), Address(host, _port(sockets[0]))
     raise LimError(
         f"All ports from {port} to {port + PORTS} are taken. Choose another one, or end a program."
     )
+
+
+def _port(found: socket.socket) -> int:
+    port: int = found.getsockname()[1]
+    return port
+
+
+async def _bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets for all addresses of ``host``, on one port."""
+    if not host:
+        return [_bind_all(port)]
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    sockets: list[socket.socket] = []
+    failure: OSError | None = None
+    for family, where in dict.fromkeys((info[0], info[4]) for info in infos):
+        own_port = _port(sockets[0]) if sockets else port
+        address = (where[0], own_port, *where[2:])
+        try:
+            sockets.append(socket.create_server(address, family=family))
+        except OSError as error:
+            failure = failure if failure and failure.errno in _TAKEN else error
+    if failure is not None and (not sockets or failure.errno in _TAKEN):
+        for found in sockets:
+            found.close()
+        raise failure
+    return sockets
+
+
+def _bind_all(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise
+    return socket.create_server(("", port))  # IPv6 is not there, or is switched off

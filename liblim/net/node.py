@@ -1,4 +1,4 @@
-"""``Node``: a database on the network, syncing with every device that it is paired with."""
+"""``Node``: a database on the network, syncing with every other member of its library."""
 
 from __future__ import annotations
 
@@ -13,81 +13,112 @@ from msgspec.structs import replace
 from liblim.aio import LONG_PAUSE, SHORT_PAUSE, AsyncDatabase
 from liblim.change import Change
 from liblim.errors import LimError, StoreError
+from liblim.membership import Membership
 from liblim.net.address import DEFAULT_PORT, Address, parse_address
 from liblim.net.dial import Streams, dial
-from liblim.net.facts import LogLine, Paired, PeerStatus
+from liblim.net.discovery import Discovery
+from liblim.net.door import Door
+from liblim.net.facts import LogLine, PeerStatus
 from liblim.net.link import Forked, Link, Notice
-from liblim.net.listener import listen
+from liblim.net.pairing import PairingHost
 from liblim.net.peer import Peer
+from liblim.net.roster import Roster
 from liblim.net.timing import Timing
+from liblim.net.tls import SYNC, client_context
+from liblim.net.upkeep import Upkeep
 from liblim.peers import PeerRecord
-from liblim.sync import AdoptLibrary, Closed, Ohai, Ready, Session, Unknown, Welcomed, refusal
+from liblim.sync import Closed, Ohai, Ready, Session, Unknown, refusal
 from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 
-MAX_STRANGERS = 32
-"""Connections to us that have not said a good ``ØHAI`` yet; one more, and the oldest has to go."""
 GATHER = 0.05
 """Seconds for which changes of the status are gathered before they are told."""
+MAX_LINKS = 8
+"""Connections with one device; for one more, the oldest that is not in use has to go."""
 
 SUPERSEDED = "Another connection between the two devices is used instead."
+ANOTHER_LIBRARY = "This device takes on another library."
+TURNED_AWAY = (
+    "It closed the connection without a word. If that stays so, it does not know this device any more: "
+    "pair the two again."
+)
+REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
+"""Reasons to close that will not go away by themselves."""
 
 
 class Node:
-    """Listens, connects, and keeps one link to each paired device."""
+    """Listens, connects, and keeps one link to each other member."""
 
     def __init__(
         self,
         database: AsyncDatabase,
         *,
-        name: str,
         agent: str = "",
         timing: Timing | None = None,
         random: Random | None = None,
         clock: Callable[[], float] = time.time,
+        discovery: Discovery | None = None,
     ) -> None:
-        """Put ``database`` on the network under a name for people; ``start`` begins.
+        """Put ``database``, which has keys, on the network; ``start`` begins.
 
         ``clock`` gives Unix seconds, for people only.
         """
-        self.name = name
         self.agent = agent
         self.listening: Address | None = None
         self.on_change: Callable[[], None] = lambda: None
-        """Called soon after anything that ``status`` tells has changed."""
+        """Called soon after anything that ``status`` or ``pairing`` tells has changed."""
         self.on_event: Callable[[LogLine], None] = lambda line: None
         """Called with each line for the sync log."""
+        self.membership = Membership(database)
         self._database = database
-        self._timing = timing or Timing()
-        self._random = random or SystemRandom()
+        self._library = database.library
+        self._timing = timing = timing or Timing()
         self._clock = clock
-        self._peers: dict[str, Peer] = {}
-        self._connectors: dict[str, asyncio.Task[None]] = {}
+        self._discovery = discovery
+        random = random or SystemRandom()
+        self._roster = Roster(database, timing, random, clock, connect=self._connect, do=self._do)
+        self._upkeep = Upkeep(database, self.membership, timing, random, self._trouble)
         self._links: dict[Link, asyncio.Task[None]] = {}
-        self._strangers: dict[Link, None] = {}
         self._chores: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self._unsubscribe: Callable[[], None] = lambda: None
-        self._telling: asyncio.Handle | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
+        self._telling: asyncio.TimerHandle | None = None
+        self._running = False
+        self._announced = ("", False)
+        """What is told on the local network: the name, and whether a code is shown."""
+        self.pairing = PairingHost(
+            database, self.membership, agent=agent, timing=timing, clock=clock
+        )
+        """Pairing with devices that are no members yet."""
+        self.pairing.on_change = self.changed
+        self.pairing.on_paired = self.remember
+        self._door = Door(database, self.pairing, self._welcome, timing)
+
+    @property
+    def name(self) -> str:
+        """What this device is called, empty where it has no name yet."""
+        own = self._database.ledger.members.get(self._database.device)
+        return own.name if own else ""
 
     # From start to stop
 
     async def load(self) -> None:
-        """Read which devices are paired, for ``status``; ``start`` does so by itself.
+        """Read which devices there are, for ``status``; ``start`` does so by itself.
 
         Raises StoreError.
         """
-        for record in await self._database.load_peers():
-            self._peers.setdefault(record.device, Peer(record, self._timing, self._random))
+        await self._roster.load()
+        self.changed()
 
-    async def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> Address:
+    async def start(self, host: str = "", port: int = DEFAULT_PORT) -> Address:
         """Listen on ``port`` or the next free one (0: any), and connect; returns where it listens.
 
-        Raises LimError.
+        An empty ``host`` means all addresses of this computer.  Raises LimError.
         """
         await self.load()
-        self._server, self.listening = await listen(self._accept, host, port)
-        self._say("info", "", f"Listening at {self.listening}.")
+        self.listening = await self._door.open(host, port)
+        self.pairing.port = self.listening.port
+        where = self.listening if host else f"port {self.listening.port}"
+        self._say("info", "", f"Listening at {where}.")
         self._begin()
         return self.listening
 
@@ -101,22 +132,32 @@ class Node:
         self._begin()
 
     def _begin(self) -> None:
-        self._unsubscribe = self._database.subscribe(self._committed)
-        for peer in self._peers.values():
-            self._keep_connected(peer)
+        self._running = True
+        self._library = self._database.library
+        self._unsubscribe = [
+            self._database.subscribe(self._committed),
+            self._database.subscribe_trust(self._trust_changed),
+        ]
+        self._roster.begin()
+        self._upkeep.begin(self.listening)
+        self._look_around()
+        self.changed()
 
     async def stop(self, reason: str = "The program ends.") -> None:
         """Say goodbye to all, and end."""
-        if self._server is not None:
-            self._server.close()
+        self._running = False
+        for stop in self._unsubscribe:
+            stop()
+        self._unsubscribe = []
+        await self._door.close()
         self.listening = None
-        self._unsubscribe()
-        self._unsubscribe = lambda: None
-        await _cancelled(self._connectors.values())
-        self._connectors.clear()
+        self.pairing.cancel()
+        await self._upkeep.stop()
+        await self._roster.stop()
         for link in list(self._links):
             link.leave(reason)
         await _ended(self._links.values())
+        await self._look_away()
         await _ended(self._chores)
         if self._telling is not None:
             self._telling.cancel()
@@ -124,159 +165,138 @@ class Node:
 
     def sync_now(self) -> None:
         """Try all devices at once: the network is back, the computer woke, somebody asked."""
-        for peer in self._peers.values():
-            peer.nudge()
+        self._upkeep.ask()
+        self._roster.nudge()
 
-    # Pairing
+    def remember(self, device: str, address: Address) -> None:
+        """Dial a device at this address from now on: it was there a moment ago."""
+        self._roster.remember(device, address)
 
-    async def pair(self, host: str, port: int) -> Paired:
-        """Pair with the device that listens there; an empty log takes on the other's library.
+    # The local network
 
-        Raises LimError with a sentence that says what to do.
-        """
-        target = Address(host, port)
-        before = set(self._peers)
-        link = self._open(await dial(target, self._timing.connect), target=target, pair=True)
-        try:
-            await link.decided.wait()
-        except asyncio.CancelledError:
-            link.leave("Pairing was given up.")
-            raise
-        peer = self._peer_of(link)
-        if peer is None or not (link.ready or peer.linked):  # by a better link, in that case
-            assert link.closed is not None
-            raise LimError(_sentence(link.closed))
-        return Paired(peer.record, peer.record.device in before)
+    async def set_discovery(self, discovery: Discovery | None) -> None:
+        """Look for devices on the local network in this way, or not at all."""
+        await self._look_away()
+        self._discovery = discovery
+        if self._running:
+            self._look_around()
 
-    async def unpair(self, device: str) -> None:
-        """Forget a device; what both hold stays on both."""
-        peer = self._peers.pop(device, None)
-        if peer is None:
-            return
-        if device in self._connectors:
-            await _cancelled([self._connectors.pop(device)])
-        for link in list(self._links):
-            if device in (link.expected, link.session.hello and link.session.hello.device):
-                link.leave("The two devices are no longer paired.")
-        await self._database.forget_peer(device)
-        self._say("info", device, f"{peer.label} is no longer paired with this device.")
-        self.changed()
+    async def _look_away(self) -> None:
+        if self._discovery is not None:
+            self._discovery.on_change = lambda: None
+            await self._discovery.stop()
 
-    def _keep_connected(self, peer: Peer) -> None:
-        connecting = peer.keep_connected(self._connect, self._clock)
-        self._connectors[peer.record.device] = asyncio.ensure_future(connecting)
+    def _look_around(self) -> None:
+        if self._discovery is not None:
+            self._discovery.on_change = self._found
+            self._announced = (self.name, False)
+            port = self.listening.port if self.listening else 0
+            self._do(self._discovery.start(self._database.device, self.name, port))
+        self._found()
+
+    def _found(self) -> None:
+        self._roster.found(self._discovery.found if self._discovery else {})
         self.changed()
 
     # Connections
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._strangers[self._open((reader, writer))] = None
-        waiting = [link for link in self._strangers if link.closed is None]
-        if len(waiting) > MAX_STRANGERS:
-            waiting[0].refuse(refusal("too-many"))
-        if len(self._strangers) > 2 * MAX_STRANGERS:
-            next(iter(self._strangers)).drop()  # it may not have heard why, but others want in
+    def _welcome(self, streams: Streams, device: str) -> None:
+        """Talk with a member that connected to us."""
+        links = [link for link in self._links if link.device == device]
+        if len(links) >= MAX_LINKS:
+            next(link for link in links if not link.ready or link.closed is not None).drop()
+        self._open(streams, device)
 
     async def _connect(self, peer: Peer) -> None:
         """Make a connection to a peer and wait for its end."""
         self.changed()
+        device = peer.record.device
         try:
-            target = parse_address(peer.record.address)
-            streams = await dial(target, self._timing.connect)
+            context = client_context(self._database.keys.identity, peer.member.certificate, SYNC)
+            streams, target = await dial(peer.addresses, context, self._timing.connect)
         except LimError as error:
             self._failed(peer, str(error))
             return
-        link = self._open(streams, target=target, expected=peer.record.device)
-        await link.over.wait()
+        if self._roster.peers.get(device) is not peer:
+            streams[1].transport.abort()
+            return
+        await self._open(streams, device, target).over.wait()
 
-    def _open(
-        self,
-        streams: Streams,
-        *,
-        target: Address | None = None,
-        expected: str = "",
-        pair: bool = False,
-    ) -> Link:
+    def _open(self, streams: Streams, device: str, target: Address | None = None) -> Link:
         session = Session(
             self._database,
             now=asyncio.get_running_loop().time(),
             name=self.name,
             agent=self.agent,
             port=self.listening.port if self.listening else 0,
-            pair=pair,
-            known=self._peers,
+            peer=device,
             patience=self._timing.greeting,
         )
         link = Link(
-            self._database, session, streams, self, self._timing, target=target, expected=expected
+            self._database, session, streams, self, self._timing, device=device, target=target
         )
         task = asyncio.ensure_future(link.run())
         self._links[link] = task
-        task.add_done_callback(lambda _: self._forget(link))
+        task.add_done_callback(lambda _: self._links.pop(link, None))
         return link
 
-    def _forget(self, link: Link) -> None:
-        del self._links[link]
-        self._strangers.pop(link, None)
-
     def _committed(self, changes: Sequence[Change]) -> None:
+        members = self._database.ledger.members
         for link in list(self._links):
-            link.committed(changes)
+            if link.device in members:  # if not, this very batch may say so
+                link.committed(changes)
+
+    # Who is a member
+
+    def _trust_changed(self) -> None:
+        """Part from those who are no members any more, and connect to those who are."""
+        gone = self._roster.follow()
+        members = self._database.ledger.members
+        moved = self._library != self._database.library
+        self._library = self._database.library
+        for link in list(self._links):
+            if moved:
+                link.leave(ANOTHER_LIBRARY)
+            elif link.device not in members:
+                link.refuse(refusal("removed"))
+        for peer in gone:
+            text = f"{peer.label} is no longer a device of this library."
+            self._say("info", peer.record.device, text)
+        self._upkeep.ask()
+        self._set_pause()
+        self.changed()
 
     # What links tell
 
     def noticed(self, link: Link, notice: Notice) -> None:
         """Deal with what happened on a link."""
+        peer = self._roster.peers.get(link.device)
+        if peer is None:
+            return  # it was removed a moment ago
         match notice:
-            case Welcomed(hello):
-                self._welcomed(link, hello)
-            case AdoptLibrary():
-                self.adopted(link)
             case Ready():
                 assert link.session.hello is not None
-                self._ready(link, link.session.hello)
+                self._ready(peer, link, link.session.hello)
             case Closed():
-                self._closed(link, notice)
+                self._closed(peer, link, notice)
             case Unknown(verb):
-                self._tell_of(
-                    link,
-                    "info",
-                    f"said {verb}, which this version does not know. It was passed "
-                    "over; an update of this program may know it.",
+                text = (
+                    f"said {verb}, which this version does not know. It was passed over; an "
+                    "update of this program may know it."
                 )
+                self._say("info", link.device, f"{peer.label} {text}")
             case Forked() if not link.forked:
                 link.forked = True  # the same changes come again and again
-                self._tell_of(
-                    link,
-                    "error",
+                text = (
                     "sent changes that contradict others with the same number, as happens after a "
-                    "backup was restored. They are kept aside; nothing is lost.",
+                    "backup was restored. They are kept aside; nothing is lost."
                 )
+                self._say("error", link.device, f"{peer.label} {text}")
 
-    def adopted(self, link: Link) -> None:
-        """Part from all but the one whose library this is now: also from who came meanwhile."""
-        for other in list(self._links):
-            if other is not link:
-                other.leave("This device takes on another library.")
-
-    def _welcomed(self, link: Link, hello: Ohai) -> None:
-        self._strangers.pop(link, None)
-        if link.expected not in ("", hello.device):
-            peer = self._peers.get(link.expected)
-            if peer is not None:
-                self._failed(peer, f"Another device answers at {link.target}. Pair again.")
-            link.leave("Another device was expected at this address.")
-
-    def _ready(self, link: Link, hello: Ohai) -> None:
-        """Both sides accepted each other: this is a paired device's link, if it has no better."""
-        peer = self._peers.get(hello.device)
-        if peer is None:
-            peer = Peer(PeerRecord(hello.device), self._timing, self._random)
-            self._peers[hello.device] = peer
-            self._keep_connected(peer)
-            self._say("info", hello.device, f"Paired with {_called(hello)}.")
+    def _ready(self, peer: Peer, link: Link, hello: Ohai) -> None:
+        """Both sides accepted each other: this is the device's link, if it has no better."""
         rival = peer.link
-        if rival is not None and not self._outranks(link, rival, hello.device):
+        if rival is not None and not self._outranks(link, rival):
             link.leave(SUPERSEDED)
             return
         peer.accept(link, self._updated(peer.record, link, hello))
@@ -285,60 +305,47 @@ class Node:
             rival.leave(SUPERSEDED)
         else:
             how = f"at {link.target}" if link.target else "it connected to us"
-            self._say("info", hello.device, f"Connected with {peer.label}: {how}.")
+            self._say("info", link.device, f"Connected with {peer.label}: {how}.")
         if link.target is None:
             peer.nudge()
-        self._save(peer)
+        self._roster.save(peer)
         self._set_pause()
 
-    def _outranks(self, link: Link, rival: Link, device: str) -> bool:
+    def _outranks(self, link: Link, rival: Link) -> bool:
         """Which of two links to a device stays; both ends decide alike."""
         if (link.target is None) == (rival.target is None):
             return True  # the dialler gave up the older one
-        ours_stays = self._database.device < device
+        ours_stays = self._database.device < link.device
         return (link.target is not None) == ours_stays
 
     def _updated(self, record: PeerRecord, link: Link, hello: Ohai) -> PeerRecord:
         """A record after a meeting: how the device is called, and where it can be dialled."""
-        address = record.address
+        address, host = record.address, link.address.host
         if link.target is not None:
             address = str(link.target)
-        elif hello.port and (not address or parse_address(address).host == link.host):
-            # Its port may have moved; an address that a person gave for another host stays.
-            address = str(Address(link.host, hello.port))
+        elif hello.port and (not address or parse_address(address).host == host):
+            # Its port may have moved; an address that was good for another host stays.
+            address = str(Address(host, hello.port))
         return replace(
             record, name=on_one_line(hello.name), address=address, last_seen=self._clock()
         )
 
-    def _closed(self, link: Link, closed: Closed) -> None:
-        peer = self._peer_of(link)
-        if peer is None:
-            # Pairing says itself what failed; a device that was just unpaired left in good order.
-            if closed.error and link.target is None:
-                self._say_of_stranger(link, closed)
-            return
+    def _closed(self, peer: Peer, link: Link, closed: Closed) -> None:
         superseded = peer.link not in (None, link)
         if link.ready:
             peer.lose(link, closed, self._clock())
-            self._save(peer)
+            self._roster.save(peer)
             self._set_pause()
         if superseded:
             return
         if closed.error:
-            self._failed(peer, _sentence(closed), refused=closed.code in REFUSED)
+            peer.removed_us = closed.code == "removed" and closed.by_peer
+            unheard = closed.code == "lost" and link.target and link.session.hello is None
+            said = TURNED_AWAY if unheard else f"{closed.reason} {closed.mend}".strip()
+            self._failed(peer, said, refused=closed.code in REFUSED)
         elif link.ready:
             peer.left = True
-            self._say("info", peer.record.device, f"{peer.label} left. {closed.reason}".strip())
-
-    def _say_of_stranger(self, link: Link, closed: Closed) -> None:
-        """Say why; what would mend it only where that may be for a person here to do."""
-        level = "info" if closed.code == "lost" else "warning"
-        said = _sentence(closed) if closed.code in BETWEEN_DEVICES else closed.reason
-        self._say(level, "", f"{link.address} connected. {said}")
-
-    def _peer_of(self, link: Link) -> Peer | None:
-        hello = link.session.hello
-        return self._peers.get(hello.device if hello else link.expected)
+            self._say("info", link.device, f"{peer.label} left. {closed.reason}".strip())
 
     def _failed(self, peer: Peer, text: str, *, refused: bool = False) -> None:
         if peer.failed(text, self._clock(), refused=refused):
@@ -347,15 +354,15 @@ class Node:
         self.changed()
 
     def _set_pause(self) -> None:
-        connected = any(peer.linked for peer in self._peers.values())
+        connected = any(peer.linked for peer in self._roster.peers.values())
         self._database.set_pause(SHORT_PAUSE if connected else LONG_PAUSE)
 
     # What others are told
 
     def status(self) -> list[PeerStatus]:
-        """The facts about each paired device, in order of their names."""
+        """The facts about each other member, in order of their names."""
         now = self._clock()
-        found = [peer.status(now) for peer in self._peers.values()]
+        found = [peer.status(now) for peer in self._roster.peers.values()]
         return sorted(found, key=lambda status: (status.name, status.device))
 
     def changed(self) -> None:
@@ -365,19 +372,17 @@ class Node:
 
     def _tell(self) -> None:
         self._telling = None
+        announced = self.name, self.pairing.window_open
+        if self._running and self._discovery is not None and announced != self._announced:
+            self._announced = announced
+            self._do(self._discovery.update(*announced))
         self.on_change()
-
-    def _tell_of(self, link: Link, level: str, text: str) -> None:
-        hello = link.session.hello
-        assert hello is not None
-        self._say(level, hello.device, f"{_called(hello)} {text}")
 
     def _say(self, level: str, device: str, text: str) -> None:
         self.on_event(LogLine(self._clock(), level, device, text))
 
-    def _save(self, peer: Peer) -> None:
-        if peer.record.device in self._peers:
-            self._do(self._database.save_peer(peer.record))
+    def _trouble(self, text: str) -> None:
+        self._say("error", "", text)
 
     def _do(self, chore: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(self._try(chore))
@@ -388,21 +393,7 @@ class Node:
         try:
             await chore
         except StoreError as error:
-            self._say("error", "", str(error))
-
-
-BETWEEN_DEVICES = frozenset({"wrong-version", "not-paired", "another-library"})
-"""Reasons that only a program like this one can give cause for."""
-REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
-"""Reasons to close that will not go away by themselves."""
-
-
-def _called(hello: Ohai) -> str:
-    return on_one_line(hello.name) or "A device without a name"
-
-
-def _sentence(closed: Closed) -> str:
-    return f"{closed.reason} {closed.mend}".strip()
+            self._trouble(str(error))
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -410,11 +401,3 @@ async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
     waiting = list(tasks)
     if waiting:
         await asyncio.wait(waiting)
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their end."""
-    cancelled = list(tasks)
-    for task in cancelled:
-        task.cancel()
-    await _ended(cancelled)

@@ -1,4 +1,4 @@
-"""One paired device: what is remembered of it, what goes on with it, and trying to reach it."""
+"""Another device of the library: what is known of it, what goes on with it, and trying to reach it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from liblim.errors import LimError
+from liblim.net.address import Address, parse_address
 from liblim.net.facts import PeerStatus
 from liblim.net.link import Link
 from liblim.net.timing import BackOff, Timing
@@ -18,6 +20,7 @@ from liblim.peers import PeerRecord
 from liblim.sync import Closed
 from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
+from liblim.trust import Member, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,16 @@ class Trouble:
 
 
 class Peer:
-    """A paired device.  ``link`` is the connection to it, once both sides accepted each other."""
+    """Another member.  ``link`` is the connection to it, once both sides accepted each other."""
 
-    def __init__(self, record: PeerRecord, timing: Timing, random: Random) -> None:
+    def __init__(self, member: Member, record: PeerRecord, timing: Timing, random: Random) -> None:
+        """Begin with what the ledger says of it, and what this device remembers."""
+        self.member = member
         self.record = record
+        self.near: tuple[Address, ...] = ()
+        """Where it was found on the local network."""
+        self.removed_us = False
+        """Whether it said that this device was removed."""
         self.agent = ""
         self.link: Link | None = None
         self.connecting = False
@@ -47,7 +56,14 @@ class Peer:
     @property
     def label(self) -> str:
         """What to call it."""
-        return self.record.name or "A device without a name"
+        return self.member.name or self.record.name or "A device without a name"
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it may be dialled, the likeliest first."""
+        named = [self.record.address] if self.record.address else []
+        found = [*map(_address, named), *self.near, *map(_address, self.member.addresses)]
+        return list(dict.fromkeys(address for address in found if address is not None))
 
     @property
     def linked(self) -> bool:
@@ -64,7 +80,7 @@ class Peer:
         """
         while True:
             self._wake.clear()
-            if self.linked or not self.record.dial or not self.record.address:
+            if self.linked or not self.record.dial or not self.addresses:
                 await self._wake.wait()
                 continue
             self.connecting, self.next_try = True, None
@@ -96,6 +112,7 @@ class Peer:
         self.record, self.link = record, link
         self.agent = on_one_line(link.session.hello.agent) if link.session.hello else ""
         self.connecting, self.next_try, self.trouble = False, None, None
+        self.removed_us = False
 
     def lose(self, link: Link, closed: Closed, now: float) -> None:
         """Take note that a connection that both sides had accepted is over."""
@@ -114,7 +131,7 @@ class Peer:
         if closed.code not in REFUSALS:
             # It worked until now, so it may again; after a refusal it will most likely not.
             self._back_off.reset()
-        if not link.expected:
+        if link.target is None:
             self._wake.set()  # it was not the connector's own, which knows by itself
 
     def failed(self, text: str, now: float, *, refused: bool = False) -> bool:
@@ -124,15 +141,25 @@ class Peer:
         self.trouble = Trouble(text, now, refused)
         return True
 
+    def _address(self) -> str:
+        """Where it is, or is looked for first."""
+        if self.link is not None and self.link.target is not None:
+            return str(self.link.target)
+        known = self.addresses
+        if known:
+            return str(known[0])
+        return str(self.link.address) if self.link else ""
+
     def status(self, now: float) -> PeerStatus:
         """All facts, for whoever shows them; ``now`` in Unix seconds."""
         record, link, trouble = self.record, self.link, self.trouble
         session = link.session if link else None
         return PeerStatus(
             device=record.device,
-            name=record.name,
+            name=self.member.name or record.name,
             agent=self.agent,
-            address=record.address,
+            words=words_of(self.member.certificate),
+            address=self._address(),
             connected=session is not None,
             connecting=self.connecting and session is None,
             incoming=link is not None and link.target is None,
@@ -152,7 +179,15 @@ class Peer:
             error_since=trouble.since if trouble else None,
             refused=trouble.refused if trouble else False,
             next_try=self.next_try,
+            removed_us=self.removed_us,
         )
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return parse_address(text)
+    except LimError:
+        return None  # a newer version may know how to read it
 
 
 Connect: TypeAlias = Callable[[Peer], Awaitable[None]]

@@ -21,6 +21,10 @@ class Timing(NamedTuple):
     """For a peer to read our last words."""
     first_retry: float = 1.0
     last_retry: float = 60.0
+    upkeep: float = 60.0
+    """Until this device looks again whether its own addresses have changed."""
+    tend: float = 2.0
+    """At most, until this device hands out keys that others may be about to hand out, too."""
 
 
 class BackOff:

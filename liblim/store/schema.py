@@ -1,7 +1,7 @@
 """The tables, as a list of migrations: entry *n* brings a database from version *n* to *n* + 1.
 
-``replicas``, ``changes``, ``frontier`` and ``aside`` are the truth.  ``documents`` and ``touches`` are
-derived from them: summaries and states can be rebuilt, ``touches`` is written at admission alone.
+``replicas``, ``changes``, ``frontier``, ``aside``, ``epochs`` and ``certificates`` are the truth.
+``documents`` and ``touches`` are derived from them.
 What a change's header says twice is stored once: ``prev`` is the hash of the row before it, and
 ``body_hash`` is only there where the body is not.
 """
@@ -74,6 +74,17 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE peers (
         device TEXT PRIMARY KEY,
         record BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE epochs (
+        key BLOB PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE certificates (
+        device TEXT PRIMARY KEY,
+        certificate BLOB NOT NULL,
+        member INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
 )

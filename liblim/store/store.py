@@ -84,7 +84,7 @@ class Store:
         """
         self.path = path
         self._db: apsw.Connection = open_connection(path)
-        self._ids: dict[str, int] = dict(self._db.execute("SELECT replica, id FROM replicas"))
+        self._ids: dict[str, int] = self._read_ids()
 
     def close(self) -> None:
         """Check-point and close the file."""
@@ -94,15 +94,15 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what the block writes in one go, durably, or not at all."""
-        known = len(self._ids)
         try:
             with errors_in_words(self.path), self._db:
                 yield
         except BaseException:
-            # New replicas' row ids went with the rollback.
-            for replica in list(self._ids)[known:]:
-                del self._ids[replica]
+            self._ids = self._read_ids()  # what was written is gone
             raise
+
+    def _read_ids(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT replica, id FROM replicas"))
 
     # Facts: single values by name
 
@@ -177,6 +177,15 @@ class Store:
         self._ids[header.replica] = row = self._db.last_insert_rowid()
         return row
 
+    def unread(self) -> list[Admitted]:
+        """The changes with a body that is about no document yet: it could not be read."""
+        query = (
+            f"{_CHANGE} LEFT JOIN touches t ON t.position = c.position "
+            "WHERE t.position IS NULL AND c.body IS NOT NULL ORDER BY c.position"
+        )
+        with errors_in_words(self.path):
+            return [Admitted(row[0], _change(row)) for row in self._db.execute(query)]
+
     def set_aside(self, change: Change, reason: str) -> None:
         """Keep a change that contradicts one in the log, out of the way."""
         self._db.execute(
@@ -234,7 +243,7 @@ class Store:
         self._db.execute(
             "INSERT INTO documents (oid, kind, changed, last) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (oid) DO UPDATE SET changed = max(changed, excluded.changed), "
-            "last = excluded.last",
+            "last = max(last, excluded.last)",
             (oid, kind, at, position),
         )
         self._db.execute(
@@ -295,12 +304,61 @@ class Store:
                 (state, position, oid),
             )
 
+    def forget_state(self, oid: str) -> None:
+        """Drop a document's state and summary; they are made again from the log."""
+        self._db.execute(
+            "UPDATE documents SET state = NULL, state_position = 0, listed = 0 WHERE oid = ?",
+            (oid,),
+        )
+
     def forget_derived(self) -> None:
         """Drop all states and summaries; they are made again from the log."""
         with self.transaction():
             self._db.execute(
                 "UPDATE documents SET state = NULL, state_position = 0, listed = 0, newer = 0"
             )
+
+    # Keys
+
+    def epochs(self) -> list[bytes]:
+        """The keys of all epochs."""
+        with errors_in_words(self.path):
+            return [row[0] for row in self._db.execute("SELECT key FROM epochs")]
+
+    def save_epoch(self, key: bytes) -> bool:
+        """Keep an epoch's key; whether it is new."""
+        with errors_in_words(self.path):
+            self._db.execute("INSERT OR IGNORE INTO epochs VALUES (?)", (key,))
+            return bool(self._db.changes())
+
+    def certificates(self) -> list[tuple[bytes, bool]]:
+        """All known certificates, and whether each was a member's when this library was joined."""
+        with errors_in_words(self.path):
+            rows = self._db.execute("SELECT certificate, member FROM certificates ORDER BY device")
+            return [(certificate, bool(member)) for certificate, member in rows]
+
+    def save_certificate(self, device: str, certificate: bytes, member: bool = False) -> None:
+        """Keep a device's certificate."""
+        with errors_in_words(self.path):
+            self._db.execute(
+                "INSERT INTO certificates VALUES (?, ?, ?) "
+                "ON CONFLICT (device) DO UPDATE SET member = max(member, excluded.member)",
+                (device, certificate, member),
+            )
+
+    def begin_anew(self) -> None:
+        """Forget the log, the keys, and all that was derived.  Within a transaction."""
+        for table in ("touches", "documents", "frontier", "aside", "changes", "replicas"):
+            self._db.execute(f"DELETE FROM {table}")
+        for table in ("epochs", "certificates", "peers"):
+            self._db.execute(f"DELETE FROM {table}")
+        self._ids.clear()
+
+    def copy_to(self, path: str | Path) -> None:
+        """Write a copy of the whole database into a new file."""
+        with errors_in_words(path):
+            Path(path).touch(mode=0o600, exist_ok=False)  # SQLite would let everybody read it
+            self._db.execute("VACUUM INTO ?", (str(path),))
 
     # Peers: what this device alone knows of the others
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.events import AdoptLibrary, Arrived, Closed, Event, Ready, Wanted, Welcomed
-from liblim.sync.handshake import Verdict
+from liblim.sync.events import Arrived, Closed, Event, Ready, Wanted, Welcomed
 from liblim.sync.log import LogView
 from liblim.sync.messages import Ohai
 from liblim.sync.refusals import refusal
 from liblim.sync.session import Session, State
 
 __all__ = [
-    "AdoptLibrary",
     "Arrived",
     "Closed",
     "Event",
@@ -22,7 +20,6 @@ __all__ = [
     "Session",
     "State",
     "Unknown",
-    "Verdict",
     "Wanted",
     "Welcomed",
     "encode",

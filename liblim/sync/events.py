@@ -6,7 +6,6 @@ from typing import NamedTuple, TypeAlias
 
 from liblim.change import Change, Range
 from liblim.sync.codec import Unknown
-from liblim.sync.handshake import Verdict
 from liblim.sync.messages import Ohai
 
 
@@ -14,17 +13,10 @@ class Welcomed(NamedTuple):
     """The peer's greeting was accepted; whether ours was, ``Ready`` tells."""
 
     hello: Ohai
-    verdict: Verdict
-
-
-class AdoptLibrary(NamedTuple):
-    """Take on this library, then call ``adopted``: until then the session stands still."""
-
-    library: str
 
 
 class Ready(NamedTuple):
-    """The peer accepted us too: the two devices are paired, and changes may flow."""
+    """The peer accepted us too: changes may flow."""
 
 
 class Arrived(NamedTuple):
@@ -62,4 +54,4 @@ class Closed(NamedTuple):
         return self.code != "left"
 
 
-Event: TypeAlias = Welcomed | AdoptLibrary | Ready | Arrived | Wanted | Unknown | Closed
+Event: TypeAlias = Welcomed | Ready | Arrived | Wanted | Unknown | Closed

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 
 from liblim.change import MAX_COUNTER, Change, Counter, Hash, Identifier, Range, ReplicaId
 
-PROTOCOL = 0
+PROTOCOL = 1
 """The version of the protocol that is spoken here."""
 
 MAX_LINE = 1024 * 1024
@@ -70,8 +70,6 @@ class Ohai(Message, frozen=True):
     features: Annotated[tuple[Feature, ...], Meta(max_length=16)] = ()
     log: Identifier | None = None
     holds: Annotated[dict[Identifier, Natural], Meta(max_length=16)] = field(default_factory=dict)
-    empty: bool = False
-    pair: bool = False
     port: Port = 0
 
 

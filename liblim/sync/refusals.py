@@ -34,10 +34,13 @@ REFUSALS: dict[str, Refusal] = {
     "yourself": Refusal(
         "This address leads back to the same device.", "Enter the address of the other device."
     ),
-    "not-paired": Refusal("The two devices are not paired.", "Pair them by address."),
+    "removed": Refusal(
+        "One of the two devices was removed from the library.",
+        "It keeps its notes and gets no more. To bring it back, pair it once more.",
+    ),
     "another-library": Refusal(
-        "Each of the two devices holds notes of its own, in different libraries.",
-        "Pair a device that holds no notes yet, or start it with a new data folder.",
+        "The two devices hold the notes of different libraries.",
+        "Pair them once more; the notes of both are kept.",
     ),
     "too-late": Refusal("Nobody said hello within {detail} seconds.", _CHECK_ADDRESS),
     "too-slow": Refusal("Nothing of what was sent was taken for {detail} seconds.", AGAIN),

@@ -1,22 +1,22 @@
 """The conversation with one peer over one connection, as a state machine without any I/O.
 
 The shell puts in bytes (``receive_data``, ``eof``), what its log did (``committed``, ``settled``,
-``supply``, ``adopted``) and time (``tick``); after each of these it fetches ``events`` and
+``supply``) and time (``tick``); after each of these it fetches ``events`` and
 ``data_to_send``.  ``now`` is in seconds and only has to be monotonic.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from liblim.change import Change
 from liblim.errors import ChangeError, LimError, ProtocolError
 from liblim.sync.codec import LineDecoder, Unknown
-from liblim.sync.events import AdoptLibrary, Closed, Event, Welcomed
+from liblim.sync.events import Closed, Event, Welcomed
 from liblim.sync.exchange import Exchange
-from liblim.sync.handshake import Verdict, judge
+from liblim.sync.handshake import judge
 from liblim.sync.keepalive import DEAD, Keepalive
 from liblim.sync.log import LogView
 from liblim.sync.messages import (
@@ -46,7 +46,6 @@ class State(enum.Enum):
     """Where a session stands."""
 
     GREETING = "waiting for the peer's ØHAI"
-    ADOPTING = "waiting for our log to take on the peer's library"
     OPEN = "both greeted"
     CLOSED = "over"
 
@@ -55,17 +54,12 @@ class Cue(enum.Enum):
     """What moves a session from one state to another."""
 
     WELCOME = "the peer's ØHAI is acceptable"
-    ADOPTION = "it will be, once we have taken on its library"
-    ADOPTED = "we have"
     END = "an error, a farewell, or the end of the connection"
 
 
 TRANSITIONS: dict[tuple[State, Cue], State] = {
     (State.GREETING, Cue.WELCOME): State.OPEN,
-    (State.GREETING, Cue.ADOPTION): State.ADOPTING,
-    (State.ADOPTING, Cue.ADOPTED): State.OPEN,
     (State.GREETING, Cue.END): State.CLOSED,
-    (State.ADOPTING, Cue.END): State.CLOSED,
     (State.OPEN, Cue.END): State.CLOSED,
 }
 
@@ -85,20 +79,18 @@ class Session:
         name: str = "",
         agent: str = "",
         port: int = 0,
-        pair: bool = False,
-        known: Container[str] = (),
+        peer: str,
         patience: float = GREETING_TIMEOUT,
     ) -> None:
         """Greet the peer: ``data_to_send`` has our ``ØHAI`` at once.
 
-        ``known`` are the device ids that are paired with ours; ``port`` is where we listen, 0 if
-        nowhere; ``pair`` says that we dialled in order to pair; ``patience`` is how many seconds the
-        peer has for its ``ØHAI``.
+        ``peer`` is the device at the other end, as the connection has proved it; ``port`` is where we
+        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``.
         """
         self.state = State.GREETING
         self.hello: Ohai | None = None
         self.bytes_in = self.bytes_out = 0
-        self._known = known
+        self._peer = peer
         self._ours = Ohai(
             protocol=PROTOCOL,
             library=log.library,
@@ -106,8 +98,6 @@ class Session:
             name=name[:128],
             agent=agent[:128],
             log=log.log_id,
-            empty=log.count == 0,
-            pair=pair,
             port=port,
         )
         self._patience = patience
@@ -134,11 +124,11 @@ class Session:
         """Take note that nothing more comes: the peer has closed, or the connection is cut."""
         if self.state is State.CLOSED:
             return
-        if self._decoder.partial and self.state is not State.ADOPTING:
+        if self._decoder.partial:
             self.refuse(refusal("half-line"))
         elif self.hello is None:
             reason = "The other end closed the connection without a word."
-            mend = "Look whether this program runs there, and whether the devices are paired."
+            mend = "Look whether this program runs there, and whether it was not removed or reset."
             self._end(Closed("lost", reason, mend, by_peer=True))
         else:
             self._end(Closed("lost", "The connection was lost.", AGAIN, by_peer=True))
@@ -176,13 +166,6 @@ class Session:
 
     # What comes from our log
 
-    def adopted(self, now: float) -> None:
-        """Take note that our log has taken on the peer's library."""
-        if self.state is State.ADOPTING:
-            self._keepalive.heard(now)
-            self._open(Cue.ADOPTED, now)
-            self._process(now)
-
     def committed(self, changes: Sequence[Change], now: float) -> None:
         """Take note that changes, from here or from any peer, entered our log."""
         if self.state is State.OPEN:
@@ -205,18 +188,11 @@ class Session:
     # The greeting
 
     def _greeted(self, theirs: Ohai, now: float) -> None:
-        verdict = judge(self._ours, theirs, theirs.device in self._known)
+        judge(self._ours, theirs, self._peer)
         self.hello = theirs
         self._decoder.limit = MAX_LINE
-        self._events.append(Welcomed(theirs, verdict))
-        if verdict is Verdict.WE_ADOPT:
-            self._move(Cue.ADOPTION)
-            self._events.append(AdoptLibrary(theirs.library))
-        else:
-            self._open(Cue.WELCOME, now)
-
-    def _open(self, cue: Cue, now: float) -> None:
-        self._move(cue)
+        self._events.append(Welcomed(theirs))
+        self._move(Cue.WELCOME)
         self._exchange.outbox.summarise()
         self._say(self._keepalive.ask(now))
 

@@ -1,7 +1,41 @@
-"""Who may read and write: what seals and signs a change."""
+"""Who may read and write: devices and their keys, epochs, sealing, and who is a member.
+
+Nothing here imports cryptography before it is needed.
+"""
 
 from __future__ import annotations
 
-from liblim.trust.sealing import Sealer, Unsealed
+from liblim.trust.documents import TRUST_TYPES, Device, Library
+from liblim.trust.epochs import Epoch, epoch_name
+from liblim.trust.grant import Grant, Granted
+from liblim.trust.identity import Certificate, Identity, device_of, read_certificate, words_of
+from liblim.trust.keys import LibraryKeys
+from liblim.trust.ledger import Duties, Ledger, Member, Removal
+from liblim.trust.sealing import Learned, Sealer, Unsealed
+from liblim.trust.vault import Keeping, Vault, machine_mark
 
-__all__ = ["Sealer", "Unsealed"]
+__all__ = [
+    "TRUST_TYPES",
+    "Certificate",
+    "Device",
+    "Duties",
+    "Epoch",
+    "Grant",
+    "Granted",
+    "Identity",
+    "Keeping",
+    "Learned",
+    "Ledger",
+    "Library",
+    "LibraryKeys",
+    "Member",
+    "Removal",
+    "Sealer",
+    "Unsealed",
+    "Vault",
+    "device_of",
+    "epoch_name",
+    "machine_mark",
+    "read_certificate",
+    "words_of",
+]

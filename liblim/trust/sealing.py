@@ -1,14 +1,22 @@
-"""Sealing: what turns a packed body into the bytes that are stored and forwarded."""
+"""Sealing: what turns a packed body into the bytes that are stored and forwarded, and who may do so."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from liblim.change import Header
+from liblim.change import Body, Header
+from liblim.errors import ChangeError
+
+
+class Learned(NamedTuple):
+    """What a body tells about keys: certificates of devices (DER), keys of epochs."""
+
+    certificates: list[bytes]
+    epochs: list[bytes]
 
 
 class Sealer(Protocol):
-    """Seals, opens and signs for one library and one device."""
+    """Seals, opens, signs and checks for one library and one device."""
 
     @property
     def epoch(self) -> str:
@@ -24,11 +32,26 @@ class Sealer(Protocol):
         """
 
     def sign(self, change_hash: bytes) -> bytes:
-        """The device's signature over a change's hash."""
+        """The device's signature over a change's hash.
+
+        Raises IdentityLocked.
+        """
+
+    def knows(self, device: str) -> bool:
+        """Whether the device's certificate is known."""
+
+    def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
+        """Check that a known device signed a change.
+
+        Raises ChangeError.
+        """
+
+    def learn(self, body: Body) -> Learned:
+        """Take the certificates and keys that an authentic body brings; never raises."""
 
 
 class Unsealed:
-    """No keys at all: protocol version 0, which stays on the loopback interface."""
+    """No keys at all: for databases that stay on one device."""
 
     epoch = ""
 
@@ -43,3 +66,16 @@ class Unsealed:
     def sign(self, change_hash: bytes) -> bytes:
         """Return no signature."""
         return b""
+
+    def knows(self, device: str) -> bool:
+        """Take everybody."""
+        return True
+
+    def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
+        """Refuse what is signed: it belongs into a library with keys."""
+        if signature:
+            raise ChangeError("a change is signed, and this database has no keys")
+
+    def learn(self, body: Body) -> Learned:
+        """Learn nothing."""
+        return Learned([], [])

@@ -173,7 +173,7 @@ def test_watchers_hear_of_received_changes_only() -> None:
     pull(b, a)
     theirs = b.get(Thing, mine.oid)
     heard: list[object] = []
-    stop = b.watch(theirs.oid, heard.extend)
+    stop = b.desk.watch(theirs.oid, heard.extend)
     theirs.body.insert(1, "own")
     b.commit()
     assert heard == []
@@ -266,18 +266,6 @@ def test_kinds_of_a_newer_version_are_kept_and_forwarded() -> None:
     assert entries[thing.oid].summary["body"] == "abcd"
     with pytest.raises(LimError, match="newer version"):
         older.get(Later, later.oid)
-
-
-def test_only_an_empty_database_adopts_another_library() -> None:
-    a, b = memory(1), memory(2)
-    b.adopt(a.library)
-    assert b.library == a.library
-    b.create(Thing).body.insert(0, "x")
-    with pytest.raises(LimError):
-        b.adopt("f" * 32)
-    b.commit()
-    with pytest.raises(LimError):
-        b.adopt("f" * 32)
 
 
 def test_a_document_of_another_type_is_said_so() -> None:

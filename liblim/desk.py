@@ -1,0 +1,123 @@
+"""The desk: the documents that are in use, kept up with the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from liblim.change import Body, Header
+from liblim.document import Document, Effect
+from liblim.store import Summary
+from liblim.writer import Writer
+
+Watcher = Callable[[list[Effect]], None]
+
+
+class Loaded(NamedTuple):
+    """A document as the store half read it, having seen the log up to ``position``."""
+
+    document: Document
+    position: int
+    replayed: int
+
+
+class _Live:
+    """A document in use: how many hold it, the last position it has seen, who watches it."""
+
+    def __init__(self, document: Document, position: int) -> None:
+        self.document = document
+        self.position = position
+        self.users = 1
+        self.watchers: list[Watcher] = []
+
+
+class Desk:
+    """Documents in use, each one object for all who use it."""
+
+    def __init__(self, writer: Writer) -> None:
+        """Begin with none; ``writer`` gathers what is written in them."""
+        self._writer = writer
+        self._live: dict[str, _Live] = {}
+        self._touched: dict[str, int] = {}
+
+    def __contains__(self, oid: str) -> bool:
+        """Whether a document is in use."""
+        return oid in self._live
+
+    def __bool__(self) -> bool:
+        """Whether any is."""
+        return bool(self._live)
+
+    def share(self, oid: str) -> Document | None:
+        """The document if it is in use already, held once more."""
+        live = self._live.get(oid)
+        if live is None:
+            return None
+        live.users += 1
+        return live.document
+
+    def register(self, loaded: Loaded) -> Document | None:
+        """Take a loaded document into use; ``None`` where it has to be loaded once more.
+
+        That is where a change on it was delivered while it was being loaded.
+        """
+        document = loaded.document
+        if document.oid in self._live:
+            return self.share(document.oid)
+        if self._touched.get(document.oid, 0) > loaded.position:
+            return None
+        document.author.begin = lambda: self._writer.begin(document)
+        self._live[document.oid] = _Live(document, loaded.position)
+        return document
+
+    def watch(self, oid: str, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` with what received changes did to a document in use.
+
+        Returns what ends it.
+        """
+        watchers = self._live[oid].watchers
+        watchers.append(watcher)
+        return lambda: watchers.remove(watcher)
+
+    def let_go(self, document: Document) -> tuple[bytes, int] | None:
+        """Release in memory; returns the state to save, with its position, if that was the last."""
+        live = self._live.get(document.oid)
+        if live is None:
+            return None
+        live.users -= 1
+        if live.users or not self._writer.is_saved(document.oid):
+            return None
+        del self._live[document.oid]
+        return document.encode(), live.position
+
+    def deliver(self, position: int, header: Header, body: Body, foreign: bool) -> list[Effect]:
+        """Take a committed change into its document, if that is in use; returns what it did.
+
+        One that is not ``foreign`` was written in the document itself.
+        """
+        self._touched[body.oid] = position
+        live = self._live.get(body.oid)
+        if live is None:
+            return []
+        live.position = position
+        if not foreign:
+            return []
+        return live.document.apply(header.clock, header.replica, body.ops, header.end)
+
+    def tell(self, oid: str, effects: list[Effect]) -> None:
+        """Let those who watch a document know what was done to it."""
+        live = self._live.get(oid)
+        for watcher in list(live.watchers) if live else ():
+            watcher(effects)
+
+    def summary(self, oid: str) -> Summary:
+        """The summary of a document in use; of another, the store half has to make it."""
+        live = self._live.get(oid)
+        if live is None:
+            return Summary(oid, None, 0, False)
+        # What is not committed yet may stand in it: then it counts as behind, should we crash now.
+        listed = live.position - (not self._writer.is_saved(oid))
+        text = msgspec.json.encode(live.document.summary()).decode()
+        return Summary(oid, text, listed, live.document.newer)

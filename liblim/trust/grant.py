@@ -1,0 +1,34 @@
+"""What a device gets when it joins a library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from liblim.change import Identifier
+
+MAX_CERTIFICATE = 2048
+"""Bytes of a device's certificate."""
+
+Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
+class Granted(Struct, frozen=True):
+    """A device of the library, and whether it is a member now."""
+
+    certificate: Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
+    member: bool
+
+
+class Grant(Struct, frozen=True):
+    """The library's name, its keys with the first one first, and the devices that write or wrote in it."""
+
+    library: Identifier
+    founder: Identifier
+    epochs: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=1000)]
+    devices: Annotated[tuple[Granted, ...], Meta(max_length=1000)]
+
+    def __repr__(self) -> str:
+        """Name the library, never a key."""
+        return f"<Grant of {self.library}>"

@@ -1,0 +1,254 @@
+"""Databases with keys: founding, joining, and what is taken from whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from liblim.change import Change, Range
+from liblim.database import Database
+from liblim.errors import ChangeError, IdentityLocked, LimError, StoreUnsealed
+from liblim.trust import Device, Granted, Identity, Library
+from liblim.trust.documents import text_of
+from tests.liblim.things import Thing
+
+LOTS = 1 << 30
+
+
+def make(path: str | Path = ":memory:", identity: Identity | None = None) -> Database:
+    return Database(path, [Thing], identity=identity or Identity.generate())
+
+
+def introduce(database: Database, newcomer: Identity) -> None:
+    document = database.ensure(Device, newcomer.device)
+    document.certificate.set(text_of(newcomer.certificate))
+    database.release(document)
+
+
+def pair(giver: Database, identity: Identity, path: str | Path = ":memory:") -> Database:
+    """A second device of the giver's library, not synced yet."""
+    introduce(giver, identity)
+    joiner = make(path, identity)
+    joiner.take_on(giver.grant())
+    return joiner
+
+
+def changes_of(database: Database) -> list[Change]:
+    ranges = [Range(replica, 1, head.seq) for replica, head in database.heads.items()]
+    return database.read(ranges, LOTS, LOTS)
+
+
+def sync(*databases: Database) -> None:
+    for _ in databases:
+        for giver in databases:
+            for taker in databases:
+                assert taker.receive(changes_of(giver)).refused is None
+
+
+def write(database: Database, text: str) -> str:
+    thing = database.create(Thing)
+    thing.body.insert(0, text)
+    database.release(thing)
+    return thing.oid
+
+
+def read(database: Database, oid: str) -> str:
+    thing = database.get(Thing, oid)
+    text = str(thing.body)
+    database.release(thing)
+    return text
+
+
+def test_a_new_library_is_founded_and_found_again(tmp_path: Path) -> None:
+    identity = Identity.generate()
+    first = make(tmp_path / "a.db", identity)
+    oid = write(first, "hello")
+    library, epoch = first.library, first.keys.epoch
+    first.close()
+    again = make(tmp_path / "a.db", identity)
+    assert (again.library, again.keys.epoch) == (library, epoch)
+    assert again.device == identity.device
+    assert set(again.ledger.members) == {identity.device}
+    assert read(again, oid) == "hello"
+    again.close()
+
+
+def test_nothing_readable_is_in_what_leaves_the_device() -> None:
+    database = make()
+    write(database, "a canary in a coal mine")
+    for change in changes_of(database):
+        assert b"canary" not in msgspec.json.encode(change)
+        assert len(change.signature) == 64
+        assert change.header.epoch == database.keys.epoch
+
+
+def test_a_device_that_joined_reads_and_writes() -> None:
+    desk = make()
+    oid = write(desk, "from the desk")
+    lap = pair(desk, Identity.generate())
+    sync(desk, lap)
+    assert read(lap, oid) == "from the desk"
+    other = write(lap, "from the lap")
+    sync(desk, lap)
+    assert read(desk, other) == "from the lap"
+    assert desk.digest == lap.digest
+    assert set(desk.ledger.members) == set(lap.ledger.members) == {desk.device, lap.device}
+
+
+def test_entries_do_not_show_trust_documents() -> None:
+    desk = make()
+    pair(desk, Identity.generate())
+    oid = write(desk, "the only one")
+    assert [entry.oid for entry in desk.entries()] == [oid]
+
+
+def test_what_a_stranger_wrote_waits_for_an_introduction() -> None:
+    desk = make()
+    newcomer = Identity.generate()
+    lap = make(identity=newcomer)
+    lap.take_on(
+        msgspec.structs.replace(
+            desk.grant(), devices=(*desk.grant().devices, Granted(newcomer.certificate, True))
+        )
+    )
+    oid = write(lap, "early")
+    receipt = desk.receive(changes_of(lap))
+    assert (len(receipt.entered), receipt.waiting, receipt.refused) == (0, 1, None)
+    introduce(desk, newcomer)
+    assert read(desk, oid) == "early"
+
+
+def test_unsigned_and_wrongly_signed_changes_are_refused_and_others_go_on() -> None:
+    desk = make()
+    lap = pair(desk, Identity.generate())
+    sync(desk, lap)
+    good = write(lap, "good")
+    write(lap, "more")
+    *_, first, second = changes_of(lap)
+    for signature in (b"", second.signature, bytes(64)):
+        receipt = desk.receive([msgspec.structs.replace(first, signature=signature)])
+        assert isinstance(receipt.refused, ChangeError)
+        assert not receipt.entered
+    assert desk.receive([first]).refused is None
+    assert read(desk, good) == "good"
+
+
+def test_one_signature_covers_the_run_before_it() -> None:
+    desk = make()
+    lap = pair(desk, Identity.generate())
+    sync(desk, lap)
+    oids = [write(lap, f"number {n}") for n in range(5)]
+    *_, a, b, c, d, e = changes_of(lap)
+    receipt = desk.receive([msgspec.structs.replace(a, signature=bytes(64)), b, c, d, e])
+    assert (len(receipt.entered), receipt.refused) == (5, None)
+    assert [read(desk, oid) for oid in oids] == [f"number {n}" for n in range(5)]
+
+
+def test_of_a_run_with_a_bad_end_the_good_beginning_is_taken() -> None:
+    desk = make()
+    lap = pair(desk, Identity.generate())
+    sync(desk, lap)
+    for n in range(3):
+        write(lap, f"number {n}")
+    *_, a, b, c = changes_of(lap)
+    receipt = desk.receive([a, b, msgspec.structs.replace(c, signature=bytes(64))])
+    assert len(receipt.entered) == 2
+    assert receipt.refused is not None
+
+
+def test_changes_of_another_library_are_refused() -> None:
+    identity = Identity.generate()
+    desk, other = make(), make(identity=identity)
+    write(other, "elsewhere")
+    introduce(desk, identity)
+    receipt = desk.receive(changes_of(other))
+    assert receipt.refused is not None
+    assert not receipt.entered
+
+
+def test_a_body_whose_key_comes_later_is_read_then() -> None:
+    desk = make()
+    lap = pair(desk, Identity.generate())
+    sync(desk, lap)
+    old = desk.keys.epoch
+    new = desk.keys.add_epoch(bytes(range(32)))
+    desk.keys.use(new)
+    oid = write(desk, "under the new one")
+    lap.receive(changes_of(desk))
+    assert lap.digest == desk.digest
+    with pytest.raises(LimError):
+        lap.get(Thing, oid)
+    desk.keys.use(old)
+    document = desk.ensure(Library, desk.library)
+    wrapped = desk.keys.wrap_for(lap.device, new)
+    document.epochs.add({"epoch": new, "keys": {lap.device: text_of(wrapped)}})
+    desk.release(document)
+    receipt = lap.receive(changes_of(desk))
+    assert len(receipt.revived) == 1
+    assert read(lap, oid) == "under the new one"
+    assert oid in {entry.oid for entry in lap.entries()}
+
+
+def test_while_the_key_is_locked_what_is_written_is_kept_and_not_committed() -> None:
+    identity = Identity.generate()
+    database = Database(":memory:", [Thing], identity=Identity(identity.certificate))
+    thing = database.create(Thing)
+    thing.body.insert(0, "kept")
+    with pytest.raises(IdentityLocked):
+        database.commit()
+    assert not database.is_saved(thing)
+    assert database.count == 0
+    thing.body.insert(4, " still")
+    assert str(thing.body) == "kept still"
+
+
+def test_a_grant_for_another_device_is_not_taken() -> None:
+    desk, lap = make(), make()
+    oid = write(lap, "mine")
+    with pytest.raises(LimError, match="not for this device"):
+        lap.take_on(desk.grant())
+    assert read(lap, oid) == "mine"
+
+
+def test_a_grant_is_not_taken_while_documents_are_open() -> None:
+    desk = make()
+    newcomer = Identity.generate()
+    introduce(desk, newcomer)
+    lap = make(identity=newcomer)
+    thing = lap.create(Thing)
+    thing.body.insert(0, "open")
+    with pytest.raises(LimError, match="Close them"):
+        lap.take_on(desk.grant())
+    assert str(thing.body) == "open"
+
+
+def test_a_new_key_in_the_same_library_is_let_in_again(tmp_path: Path) -> None:
+    desk = make()
+    lap = pair(desk, Identity.generate(), tmp_path / "lap.db")
+    sync(desk, lap)
+    oid = write(lap, "before")
+    sync(desk, lap)
+    lap.close()
+    fresh = Identity.generate()
+    lap = make(tmp_path / "lap.db", fresh)
+    assert lap.device not in lap.ledger.members
+    later = write(lap, "meanwhile")
+    introduce(desk, fresh)
+    lap.take_on(desk.grant())
+    sync(desk, lap)
+    assert desk.digest == lap.digest
+    assert [read(desk, oid), read(desk, later)] == ["before", "meanwhile"]
+    lap.close()
+
+
+def test_an_unsealed_database_is_not_continued_with_keys(tmp_path: Path) -> None:
+    old = Database(tmp_path / "old.db", [Thing])
+    write(old, "old")
+    old.close()
+    with pytest.raises(StoreUnsealed):
+        make(tmp_path / "old.db")
+    again = Database(tmp_path / "old.db", [Thing])
+    assert len(again.entries()) == 1
+    again.close()
