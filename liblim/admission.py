@@ -14,7 +14,7 @@ from typing import NamedTuple
 from liblim.change import Body, Change, Head, unpack_body
 from liblim.errors import ChangeError
 from liblim.store import ReplicaRow, Store
-from liblim.trust import Sealer, device_of
+from liblim.trust import Library, Sealer, device_of
 
 WAITING_CHANGES = 4096
 WAITING_BYTES = 16 * 1024 * 1024
@@ -122,11 +122,12 @@ class _Runs:
 class Admission:
     """The rules of entry, over a store; synchronous, for the store's thread."""
 
-    def __init__(self, store: Store, sealer: Sealer) -> None:
-        """Read the heads of the log.
+    def __init__(self, store: Store, sealer: Sealer, library: str = "") -> None:
+        """Read the heads of the log; ``library`` is the oid of its library document.
 
         Raises StoreError.
         """
+        self._own = (Library.kind, library)
         self._store = store
         self._sealer = sealer
         self._replicas = store.replicas()
@@ -234,8 +235,11 @@ class Admission:
         """Note what a change is about, and take the keys that it may bring."""
         body = self.read_body(change)
         if body is not None:
-            self._store.touch(position, body.oid, body.kind, change.header.at)
             learned = self._sealer.learn(body)
+            # A member that wrote another kind of document under such an oid could block its own removal.
+            holds = bool(learned.certificates) or (body.kind, body.oid) == self._own
+            at = change.header.at
+            self._store.touch(position, body.oid, body.kind, at, kind_holds=holds)
             for certificate in learned.certificates:
                 self._store.save_certificate(device_of(certificate), certificate)
                 self._introduced.append(device_of(certificate))

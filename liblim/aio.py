@@ -172,7 +172,7 @@ class AsyncDatabase:
         Raises LimError where it is of another type.
         """
         desk = self.core.desk
-        found = oid in desk or await self._on_thread(self.core.holds, oid)
+        found = oid in desk or await self._on_thread(self.core.holds, document_type, oid)
         if not found and oid not in desk:
             return self.core.create(document_type, oid)
         return await self.get(document_type, oid)

@@ -114,7 +114,7 @@ class Database:
         )
         self.log_id = identifier(self.store, "log", self._entropy)
         self._digest = ""
-        self._admission = Admission(self.store, sealer)
+        self._admission = Admission(self.store, sealer, self.library)
         self._start_writer(sealer)
 
     def _start_writer(self, sealer: Sealer) -> None:
@@ -168,13 +168,14 @@ class Database:
 
     def ensure(self, document_type: type[D], oid: str) -> D:
         """The document ``oid``; a new one with that oid where there is none."""
-        if oid in self.desk or self.holds(oid):
+        if oid in self.desk or self.holds(document_type, oid):
             return self.get(document_type, oid)
         return self.create(document_type, oid)
 
-    def holds(self, oid: str) -> bool:
-        """Store half: whether the log holds something of a document."""
-        return self.store.document(oid) is not None
+    def holds(self, document_type: type[Document], oid: str) -> bool:
+        """Store half: whether the log holds a document of this type."""
+        row = self.store.document(oid)
+        return row is not None and row.kind == document_type.kind
 
     def as_type(self, document_type: type[D], document: Document) -> D:
         """The document, if it is of this type; else it is released, and LimError raised."""
@@ -277,6 +278,8 @@ class Database:
             trusted |= self._deliver(new, True, effects)
         if receipt.entered:
             self._digest = ""
+        if trusted and self.trust is not None:
+            self.trust.choose_epoch()
         self._announce(receipt, effects, trusted)
         read = [new.body.oid for new in (*receipt.revived, *receipt.entered) if new.body]
         return [self.desk.summary(oid) for oid in dict.fromkeys(read)]
@@ -343,7 +346,7 @@ class Database:
 
     def _replay(self, document: Document, change: Change) -> None:
         body = self._admission.read_body(change)
-        if body is not None:
+        if body is not None and body.kind == document.kind:
             header = change.header
             document.apply(header.clock, header.replica, body.ops, header.end)
 
@@ -414,7 +417,7 @@ class Database:
         for row in self.store.documents(TRUST_KINDS if self.trust else ()):
             for position, change in self.store.changes_of(row.oid, 0):
                 body = self._admission.read_body(change)
-                if body is not None:
+                if body is not None and body.kind == row.kind:
                     device = self.authors[change.replica].device
                     words[position] = TrustWord(change, device, body)
         return [words[position] for position in sorted(words)]

@@ -102,7 +102,7 @@ class Desk:
         if live is None:
             return []
         live.position = position
-        if not foreign:
+        if not foreign or body.kind != live.document.kind:
             return []
         return live.document.apply(header.clock, header.replica, body.ops, header.end)
 

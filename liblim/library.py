@@ -60,7 +60,7 @@ class Library:
             self._found(identity, entropy)
         store.save_certificate(identity.device, identity.certificate)
         self._genesis = store.fact("genesis") or ""
-        self._remembered = store.fact("epoch") or self._genesis
+        self._remembered = self._fallback = store.fact("epoch") or self._genesis
         self._founder = store.fact("founder") or ""
         certificates = store.certificates()
         self.keys = LibraryKeys(self.id, identity, store.epochs(), [der for der, _ in certificates])
@@ -85,6 +85,11 @@ class Library:
     # The ledger
 
     @property
+    def first_epoch(self) -> str:
+        """The name of the epoch with which the library was founded: every member has its key."""
+        return self._genesis
+
+    @property
     def loaded(self) -> bool:
         """Whether the ledger has seen the log."""
         return self._early is None
@@ -94,19 +99,18 @@ class Library:
         early, self._early = self._early, None
         for word in [*words, *(early or ())]:
             self.ledger.take(*word)
-        self._choose_epoch()
+        self.choose_epoch()
 
     def take(self, word: TrustWord) -> bool:
         """Take a delivered change into the ledger; whether what holds may have changed."""
         if self._early is not None:
             self._early.append(word)
             return False
-        changed = self.ledger.take(*word)
-        self._choose_epoch()
-        return changed
+        return self.ledger.take(*word)
 
-    def _choose_epoch(self) -> None:
-        self.keys.use(self.ledger.epoch(self.keys.epochs) or self._genesis)
+    def choose_epoch(self) -> None:
+        """Seal with the epoch that the ledger names; until it names one, with that of the start."""
+        self.keys.use(self.ledger.epoch(self.keys.epochs) or self._fallback)
 
     def remember_epoch(self) -> None:
         """Keep which epoch is to be used, for the next start.  Within a transaction."""
@@ -117,13 +121,13 @@ class Library:
     # Joining
 
     def grant(self) -> Grant:
-        """All that another device needs to become a member."""
-        epochs = dict(self.keys.epochs)
-        first = epochs.pop(self._genesis)
+        """All that another device needs to become a member; of the epochs the one in use comes last."""
+        first, last = self._genesis, self.keys.epoch
+        named = [first, *(name for name in self.keys.epochs if name not in (first, last)), last]
         return Grant(
             library=self.id,
             founder=self._founder,
-            epochs=(first.key, *(epoch.key for epoch in epochs.values())),
+            epochs=tuple(self.keys.epochs[name].key for name in dict.fromkeys(named)),
             devices=tuple(
                 Granted(certificate, device in self.ledger.members)
                 for device, certificate in self.keys.certificates.items()
@@ -147,9 +151,8 @@ def take_on(
             store.begin_anew()
             store.set_fact("library", grant.library)
             store.set_fact("log", entropy(16).hex())
-        genesis = epoch_name(grant.epochs[0])
-        store.set_fact("genesis", genesis)
-        store.set_fact("epoch", genesis)
+        store.set_fact("genesis", epoch_name(grant.epochs[0]))
+        store.set_fact("epoch", epoch_name(grant.epochs[-1]))
         store.set_fact("founder", grant.founder)
         for key in grant.epochs:
             store.save_epoch(key)

@@ -19,7 +19,7 @@ from liblim.aio import AsyncDatabase
 from liblim.crdt import Register
 from liblim.document import Document
 from liblim.errors import CertificateError, LimError
-from liblim.trust import Device, Library, Member, epoch_name, read_certificate
+from liblim.trust import Device, Library, Member, read_certificate
 from liblim.trust.documents import (
     MAX_ADDRESS,
     MAX_ADDRESSES,
@@ -165,7 +165,8 @@ class Membership:
         writer, keys = self._database.core.writer, self._database.keys
         writer.close()  # what was typed until now
         current = keys.epoch
-        keys.use(epoch_name(self._database.grant().epochs[0]))
+        assert self._database.core.trust is not None
+        keys.use(self._database.core.trust.first_epoch)
         try:
             yield
             writer.close()

@@ -135,6 +135,14 @@ async def make_streams(
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
+def other_end(writer: asyncio.StreamWriter) -> Address:
+    """The address of the other end of a connection; with an empty host where it is gone already."""
+    host, port, *rest = writer.get_extra_info("peername") or ("", 0)
+    host = str(host).removeprefix("::ffff:")  # IPv4, on a socket for both versions
+    zone = rest[1] if len(rest) == 2 and "%" not in host else 0
+    return Address(f"{host}%{zone}" if zone else host, port)
+
+
 def _in_words(address: Address, error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"Another device answers at {address}. If that one was set up anew, pair again."

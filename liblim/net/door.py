@@ -51,7 +51,9 @@ class Door:
         Raises LimError.
         """
         self._make_context()  # a locked key is said here, not to everybody who knocks
-        self._listener, found = await listen(self._make_context, self._let_in, host, port)
+        self._listener, found = await listen(
+            self._make_context, self._let_in, host, port, patience=self._timing.handshake
+        )
         return found
 
     async def close(self) -> None:

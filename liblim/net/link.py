@@ -12,6 +12,7 @@ from liblim.aio import AsyncDatabase
 from liblim.change import Change
 from liblim.errors import LimError
 from liblim.net.address import Address
+from liblim.net.dial import other_end
 from liblim.net.timing import Timing
 from liblim.sync import (
     Arrived,
@@ -252,11 +253,3 @@ class Link:
         elif now >= self._unsent_since + self._timing.write:
             self.session.refuse(refusal("too-slow", f"{self._timing.write:g}"))
             self._writer.transport.abort()
-
-
-def other_end(writer: asyncio.StreamWriter) -> Address:
-    """The address of the other end of a connection."""
-    host, port, *rest = writer.get_extra_info("peername") or ("?", 0)
-    host = str(host).removeprefix("::ffff:")  # IPv4, on a socket for both versions
-    zone = rest[1] if len(rest) == 2 and "%" not in host else 0
-    return Address(f"{host}%{zone}" if zone else host, port)

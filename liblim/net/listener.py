@@ -23,8 +23,6 @@ MAX_STRANGERS = 32
 
 To refuse the new one instead would let a flood lock out the devices of the library.
 """
-HANDSHAKE = 5.0
-"""Seconds for a handshake."""
 EXHAUSTED = 0.1
 """Seconds to wait where this computer cannot take one more connection."""
 
@@ -39,11 +37,13 @@ class Listener:
         sockets: list[socket.socket],
         context: Callable[[], ssl.SSLContext],
         accept: Callable[[Streams], None],
+        patience: float,
     ) -> None:
         """Begin to take connections from ``sockets``; ``context`` is asked for each."""
         self._sockets = sockets
         self._context = context
         self._accept = accept
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers: dict[asyncio.Task[None], str] = {}
@@ -105,7 +105,7 @@ class Listener:
                 self._loop.connect_accepted_socket,
                 connection,
                 ssl=context,
-                ssl_handshake_timeout=HANDSHAKE,
+                ssl_handshake_timeout=self._patience,
             )
             self._accept(streams)
 
@@ -126,10 +126,13 @@ async def listen(
     accept: Callable[[Streams], None],
     host: str = "",
     port: int = DEFAULT_PORT,
+    *,
+    patience: float = 5.0,
 ) -> tuple[Listener, Address]:
     """Listen on ``port`` or the next free one; 0 takes any.  Returns where.
 
-    An empty ``host`` means all addresses of this computer, of both versions of IP.  Raises LimError.
+    An empty ``host`` means all addresses of this computer, of both versions of IP; ``patience`` is how many
+    seconds a handshake may take.  Raises LimError.
     """
     for candidate in range(port, min(port + PORTS, 65535) + 1) if port else [0]:
         try:
@@ -139,7 +142,8 @@ async def listen(
                 where = host or "this computer"
                 raise LimError(f"Cannot listen on {where}: {error.strerror}.") from error
         else:
-            return Listener(sockets, context, accept), Address(host, _port(sockets[0]))
+            listener = Listener(sockets, context, accept, patience)
+            return listener, Address(host, _port(sockets[0]))
     raise LimError(
         f"All ports from {port} to {port + PORTS} are taken. Choose another one, or end a program."
     )

@@ -14,14 +14,14 @@ from liblim.aio import LONG_PAUSE, SHORT_PAUSE, AsyncDatabase
 from liblim.change import Change
 from liblim.errors import LimError, StoreError
 from liblim.membership import Membership
-from liblim.net.address import DEFAULT_PORT, Address, parse_address
+from liblim.net.address import DEFAULT_PORT, Address
 from liblim.net.dial import Streams, dial
 from liblim.net.discovery import Discovery
 from liblim.net.door import Door
 from liblim.net.facts import LogLine, PeerStatus
 from liblim.net.link import Forked, Link, Notice
 from liblim.net.pairing import PairingHost
-from liblim.net.peer import Peer
+from liblim.net.peer import Peer, read_address
 from liblim.net.roster import Roster
 from liblim.net.timing import Timing
 from liblim.net.tls import SYNC, client_context
@@ -151,6 +151,7 @@ class Node:
         self._unsubscribe = []
         await self._door.close()
         self.listening = None
+        self.pairing.port = 0
         self.pairing.cancel()
         await self._upkeep.stop()
         await self._roster.stop()
@@ -321,9 +322,10 @@ class Node:
     def _updated(self, record: PeerRecord, link: Link, hello: Ohai) -> PeerRecord:
         """A record after a meeting: how the device is called, and where it can be dialled."""
         address, host = record.address, link.address.host
+        known = read_address(address)
         if link.target is not None:
             address = str(link.target)
-        elif hello.port and (not address or parse_address(address).host == host):
+        elif host and hello.port and (known is None or known.host == host):
             # Its port may have moved; an address that was good for another host stays.
             address = str(Address(host, hello.port))
         return replace(

@@ -61,8 +61,9 @@ class Peer:
     @property
     def addresses(self) -> list[Address]:
         """Where it may be dialled, the likeliest first."""
-        named = [self.record.address] if self.record.address else []
-        found = [*map(_address, named), *self.near, *map(_address, self.member.addresses)]
+        named = map(read_address, (self.record.address, *self.member.addresses))
+        last, *others = named
+        found = [last, *self.near, *others]
         return list(dict.fromkeys(address for address in found if address is not None))
 
     @property
@@ -183,11 +184,12 @@ class Peer:
         )
 
 
-def _address(text: str) -> Address | None:
+def read_address(text: str) -> Address | None:
+    """The address that is written there, if any."""
     try:
         return parse_address(text)
     except LimError:
-        return None  # a newer version may know how to read it
+        return None  # empty, or for a newer version to read
 
 
 Connect: TypeAlias = Callable[[Peer], Awaitable[None]]

@@ -13,6 +13,8 @@ class Timing(NamedTuple):
 
     connect: float = 10.0
     """For a connection to be made."""
+    handshake: float = 5.0
+    """For who connects to us to finish the handshake of TLS."""
     greeting: float = GREETING_TIMEOUT
     """For a peer to say ``ØHAI``."""
     write: float = 15.0

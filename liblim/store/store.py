@@ -238,8 +238,19 @@ class Store:
 
     # Derived: documents and what changed them
 
-    def touch(self, position: int, oid: str, kind: str, at: int) -> None:
-        """Note that the change at ``position`` is about document ``oid``."""
+    def touch(
+        self, position: int, oid: str, kind: str, at: int, *, kind_holds: bool = False
+    ) -> None:
+        """Note that the change at ``position`` is about document ``oid``.
+
+        A document's kind is what its first change said, unless ``kind_holds`` for a later one.
+        """
+        if kind_holds:
+            self._db.execute(
+                "UPDATE documents SET kind = ?, state = NULL, state_position = 0, listed = 0 "
+                "WHERE oid = ? AND kind <> ?",
+                (kind, oid, kind),
+            )
         self._db.execute(
             "INSERT INTO documents (oid, kind, changed, last) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (oid) DO UPDATE SET changed = max(changed, excluded.changed), "

@@ -63,6 +63,11 @@ class LineDecoder:
         """Whether there are bytes that no message came of yet."""
         return self._start < len(self._buffer)
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that were fed and not read yet."""
+        return len(self._buffer) - self._start
+
     def feed(self, data: bytes) -> None:
         """Take a chunk; ``next`` then gives its messages."""
         if self._start:

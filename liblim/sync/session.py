@@ -325,6 +325,11 @@ class Session:
         return self._keepalive.round_trip
 
     @property
+    def buffered(self) -> int:
+        """Bytes of the peer that wait for the rest of their line."""
+        return self._decoder.buffered
+
+    @property
     def waiting_for(self) -> str:
         """What is awaited of the peer, in words; empty if nothing."""
         if self.state is State.OPEN:

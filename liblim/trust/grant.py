@@ -22,7 +22,7 @@ class Granted(Struct, frozen=True):
 
 
 class Grant(Struct, frozen=True):
-    """The library's name, its keys with the first one first, and the devices that write or wrote in it."""
+    """The library's name, its keys the first one first, the one in use last, and the devices that write or wrote in it."""
 
     library: Identifier
     founder: Identifier

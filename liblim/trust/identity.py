@@ -175,8 +175,10 @@ class Identity:
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        key = Ed25519PrivateKey.from_private_bytes(seed)
         read = read_certificate(self.certificate)
+        if len(seed) != SEED:
+            raise CertificateError("This key does not belong to this device's certificate.")
+        key = Ed25519PrivateKey.from_private_bytes(seed)
         agreement = _agreement_key(seed)
         if (
             key.public_key().public_bytes_raw() != read.signing

@@ -114,7 +114,7 @@ def test_a_failed_transaction_leaves_no_trace(
     first, second, third = chain("a", 3)
     admission.admit([first])
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StoreError("The disk is full.")
 
     with monkeypatch.context() as patch:

@@ -517,3 +517,21 @@ async def test_random_lives_end_with_one_epoch(place: NewPlace, seed: int) -> No
 async def test_many_random_lives_end_with_one_epoch(place: NewPlace, seed: int) -> None:
     for turn in range(150):
         await check_life(Random(f"{seed} {turn}"), place)
+
+
+@pytest.mark.asyncio
+async def test_a_hostile_member_cannot_take_the_place_of_trust_documents(place: NewPlace) -> None:
+    a, b, c = await library_of(place, 3)
+    newcomer = await place()
+    for oid in (a.database.library, newcomer.device):
+        false = await c.database.ensure(Thing, oid)
+        false.pinned.enable()
+        await c.database.release(false)
+    await sync(a, b, c)
+    await newcomer.join(a, "Newcomer")
+    await a.membership.remove(c.device)
+    await settle(a, b, newcomer)
+    for found in (a, b, newcomer):
+        assert found.members == {a.device, b.device, newcomer.device}
+        words = found.database.core.read_trust()
+        assert {word.body.oid for word in words} >= {a.database.library, newcomer.device}

@@ -12,8 +12,9 @@ from liblim.crdt import Text
 from liblim.database import Database
 from liblim.document import Document
 from liblim.sync import Arrived, Closed, Session, Wanted
-
-LIBRARY = "1" * 32
+from liblim.trust import Device as DeviceDocument
+from liblim.trust import Identity, Library
+from liblim.trust.documents import text_of
 
 
 class Page(Document):
@@ -29,15 +30,16 @@ class Device:
     def __init__(self, world: World, path: str) -> None:
         self.world = world
         self.path = path
+        self.identity = Identity.generate()
         self.sessions: dict[Link, Session] = {}
         self.open()
 
     def open(self) -> None:
         """Start the database."""
         rng = self.world.rng
-        self.database = Database(self.path, [Page], clock=self.world, entropy=rng.randbytes)
-        if self.database.library != LIBRARY:
-            self.database.adopt(LIBRARY)
+        self.database = Database(
+            self.path, [Page], identity=self.identity, clock=self.world, entropy=rng.randbytes
+        )
         self.database.subscribe(self._committed)
         self.pages: dict[str, Page] = {}
 
@@ -59,6 +61,54 @@ class Device:
                 return None
             self.pages[oid] = self.database.get(Page, oid)
         return self.pages[oid]
+
+    # Who is in the library
+
+    def trusts(self, other: Device) -> bool:
+        """Whether the other is a member, by all that this device knows."""
+        return other.identity.device in self.database.ledger.members
+
+    def introduce(self, newcomer: Device) -> None:
+        """Take a new device into the library, and give it the keys."""
+        document = self.database.ensure(DeviceDocument, newcomer.identity.device)
+        document.certificate.set(text_of(newcomer.identity.certificate))
+        self.database.release(document)
+        newcomer.database.take_on(self.database.grant())
+
+    def remove(self, other: Device) -> None:
+        """Remove a device, with a new epoch for the rest."""
+        database, gone = self.database, other.identity.device
+        members = database.ledger.members.keys() - {gone}
+        epoch = self._new_epoch(members)
+        saw = {r: a.end for r, a in database.authors.items() if a.device == gone}
+        document = database.ensure(Library, database.library)
+        document.removed.add({"device": gone, "saw": saw})
+        document.epochs.add(epoch)
+        database.release(document)
+
+    def tend(self) -> None:
+        """Do what the ledger says is owed."""
+        database = self.database
+        duties = database.ledger.duties(database.device, database.keys.epochs)
+        elements = [
+            {"epoch": epoch, "keys": self._wraps(epoch, devices)}
+            for epoch, devices in duties.wraps.items()
+        ]
+        if duties.new_epoch:
+            elements.append(self._new_epoch(database.ledger.members))
+        if elements:
+            document = database.ensure(Library, database.library)
+            for element in elements:
+                document.epochs.add(element)
+            database.release(document)
+
+    def _new_epoch(self, members: Iterable[str]) -> dict[str, object]:
+        epoch = self.database.keys.add_epoch(self.world.rng.randbytes(32))
+        return {"epoch": epoch, "keys": self._wraps(epoch, members)}
+
+    def _wraps(self, epoch: str, members: Iterable[str]) -> dict[str, str]:
+        keys = self.database.keys
+        return {member: text_of(keys.wrap_for(member, epoch)) for member in members}
 
     def handle(self, link: Link) -> None:
         """Do for a session what its shell does."""
@@ -88,12 +138,15 @@ class Link:
         self.wires = [bytearray(), bytearray()]
 
     def connect(self) -> None:
-        """Begin a session on both ends."""
+        """Begin a session on both ends, if both take each other for members."""
+        one, other = self.ends
+        if not (one.trusts(other) and other.trusts(one)):
+            return
         self.down = False
         self.wires = [bytearray(), bytearray()]
-        known = [end.database.device for end in self.ends]
-        for end in self.ends:
-            end.sessions[self] = Session(end.database, now=self.world.now, known=known)
+        for end, other in zip(self.ends, self.ends[::-1], strict=True):
+            peer = other.database.device
+            end.sessions[self] = Session(end.database, now=self.world.now, peer=peer)
 
     def cut(self) -> None:
         """Break the connection, with whatever is on its way."""
@@ -139,6 +192,8 @@ class World:
         self.rng = random.Random(seed)
         self.now = 1000.0
         self.devices = [Device(self, f"{folder}/{n}.db") for n in range(devices)]
+        for newcomer in self.devices[1:]:
+            self.devices[0].introduce(newcomer)
         self.links = [
             Link(self, (a, b))
             for n, a in enumerate(self.devices)

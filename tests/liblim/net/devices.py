@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from random import Random
@@ -11,14 +12,24 @@ from typing import Any
 import pytest
 
 from liblim.aio import AsyncDatabase
-from liblim.errors import LimError
 from liblim.net import Address, LogLine, Node, PeerStatus, Timing
-from liblim.peers import PeerRecord
+from liblim.net.dial import Streams, dial
+from liblim.net.link import Link
+from liblim.net.tls import SYNC, client_context
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.messages import MAX_LINE, Message, Ohai
+from liblim.sync.messages import MAX_LINE, PROTOCOL, Message, Ohai
+from liblim.trust import Identity
 from tests.liblim.things import Thing
 
-QUICK = Timing(connect=5.0, greeting=5.0, write=5.0, linger=0.5, first_retry=0.02, last_retry=0.05)
+QUICK = Timing(
+    connect=5.0,
+    greeting=5.0,
+    write=5.0,
+    linger=0.5,
+    first_retry=0.02,
+    last_retry=0.05,
+    tend=0.0,
+)
 """Retries at once, as tests do not wait; everything else as long as a busy machine may need."""
 
 Test = Callable[[], Coroutine[Any, Any, None]]
@@ -48,14 +59,32 @@ def _run_on_qt(test: Coroutine[Any, Any, None], application: Any) -> None:
     pytest.importorskip("shiboken6").delete(loop._timer)
 
 
+async def new_database(identity: Identity | None = None) -> AsyncDatabase:
+    """A library in memory of a device's own."""
+    return await AsyncDatabase.open(":memory:", [Thing], identity=identity or Identity.generate())
+
+
+class WatchedNode(Node):
+    """Notes with whom it opened a session."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sessions: list[str] = []
+
+    def _open(self, streams: Streams, device: str, target: Address | None = None) -> Link:
+        self.sessions.append(device)
+        return super()._open(streams, device, target)
+
+
 class Device:
     """A database in memory on the network."""
 
     def __init__(self, database: AsyncDatabase, name: str, timing: Timing) -> None:
+        self.name = name
         self.database = database
         self.lines: list[LogLine] = []
         self._something = asyncio.Event()
-        self.node = Node(database, name=name, agent="test/1", timing=timing, random=Random(1))
+        self.node = WatchedNode(database, agent="test/1", timing=timing, random=Random(1))
         self.node.on_event = self._line
         self.node.on_change = self._something.set
         database.subscribe(lambda _: self._something.set())
@@ -63,6 +92,14 @@ class Device:
     def _line(self, line: LogLine) -> None:
         self.lines.append(line)
         self._something.set()
+
+    @property
+    def id(self) -> str:
+        return self.database.device
+
+    @property
+    def identity(self) -> Identity:
+        return self.database.keys.identity
 
     @property
     def address(self) -> Address:
@@ -82,11 +119,19 @@ class Device:
 
     def peer(self, other: Device) -> PeerStatus | None:
         """What this device knows of another."""
-        found = [s for s in self.node.status() if s.device == other.database.device]
+        found = [s for s in self.node.status() if s.device == other.id]
         return found[0] if found else None
 
-    async def pair(self, other: Device) -> PeerRecord:
-        return (await self.node.pair(*other.address)).peer
+    def connected(self, other: Device) -> bool:
+        status = self.peer(other)
+        return status is not None and status.connected
+
+    async def invite(self, other: Device, *, met: bool = True) -> None:
+        """Make another device a member of this one's library, as pairing does, which it then dials."""
+        await self.node.membership.introduce(other.identity.certificate, other.name)
+        if met:
+            other.node.remember(self.id, self.address)
+        await other.database.take_on(self.database.grant())
 
     async def identical(self, *others: Device) -> None:
         """Wait until this device and others hold the same, and this one knows it."""
@@ -106,15 +151,30 @@ class Device:
     async def read(self, oid: str) -> str:
         return str((await self.database.get(Thing, oid)).body)
 
+    async def holds(self, oid: str) -> None:
+        """Wait until a thing is here."""
+        await self.until(lambda: self.database.core.holds(oid))
+
 
 @asynccontextmanager
 async def device(
-    name: str, *, timing: Timing = QUICK, database: AsyncDatabase | None = None, port: int = 0
+    name: str,
+    *,
+    timing: Timing = QUICK,
+    database: AsyncDatabase | None = None,
+    port: int = 0,
+    unheard: bool = False,
 ) -> AsyncIterator[Device]:
-    """A device that listens on some port, until the end of the block."""
-    own = database or await AsyncDatabase.open(":memory:", [Thing])
+    """A device that listens on some port, or nowhere, until the end of the block."""
+    own = database or await new_database()
     found = Device(own, name, timing)
-    await found.node.start(port=port)
+    await own.load_trust()
+    if own.device in own.ledger.members:
+        await found.node.membership.rename(own.device, name)
+    if unheard:
+        await found.node.start_unheard()
+    else:
+        await found.node.start("127.0.0.1", port)
     try:
         yield found
     finally:
@@ -124,9 +184,9 @@ async def device(
 
 
 class Stranger:
-    """A bare socket that says what a test wants."""
+    """A bare connection that says what a test wants."""
 
-    def __init__(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    def __init__(self, streams: Streams) -> None:
         self._reader, self.writer = streams
         self._decoder = LineDecoder(MAX_LINE)
 
@@ -161,23 +221,35 @@ class Stranger:
 
 
 @asynccontextmanager
-async def stranger(at: Device) -> AsyncIterator[Stranger]:
-    """A raw connection to a device."""
-    streams = await asyncio.open_connection(*at.address)
+async def knock(at: Device, context: ssl.SSLContext) -> AsyncIterator[Stranger]:
+    """A connection to a device with some TLS context."""
+    dialled = await dial([at.address], context, 10.0)
     try:
-        yield Stranger(streams)
+        yield Stranger(dialled.streams)
     finally:
-        streams[1].transport.abort()
+        dialled.streams[1].transport.abort()
 
 
-def greeting(at: Device, letter: str = "e", **members: Any) -> Ohai:
-    """A greeting that a device accepts, as from an empty device that wants to be paired."""
-    members = {"library": at.database.library, "empty": True, "pair": True, **members}
-    return Ohai(protocol=0, device=letter * 32, **members)
+class Member(Stranger):
+    """A member of a device's library, whose program may do anything."""
+
+    def __init__(self, streams: Streams, at: Device, identity: Identity) -> None:
+        super().__init__(streams)
+        self._at = at
+        self.identity = identity
+
+    def greeting(self, **members: Any) -> Ohai:
+        """A greeting that the device accepts."""
+        members = {"library": self._at.database.library, "protocol": PROTOCOL, **members}
+        return Ohai(device=members.pop("device", self.identity.device), **members)
 
 
-async def failure(pairing: Coroutine[Any, Any, Any]) -> str:
-    """The sentence with which pairing failed."""
-    with pytest.raises(LimError) as caught:
-        await pairing
-    return str(caught.value)
+@asynccontextmanager
+async def member(
+    at: Device, identity: Identity | None = None, name: str = "Guest"
+) -> AsyncIterator[Member]:
+    """A connection to a device, made with the key of a member."""
+    identity = identity or Identity.generate()
+    await at.node.membership.introduce(identity.certificate, name)
+    async with knock(at, client_context(identity, at.identity.certificate, SYNC)) as stranger:
+        yield Member((stranger._reader, stranger.writer), at, identity)

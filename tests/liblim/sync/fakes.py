@@ -7,7 +7,7 @@ from typing import Any
 
 from liblim.change import Change, Head, Range, digest
 from liblim.errors import LimError
-from liblim.sync import AdoptLibrary, Arrived, Closed, Event, Session, State, Wanted
+from liblim.sync import Arrived, Closed, Event, Session, State, Wanted
 from tests.liblim.changes import make
 
 LIBRARY = "1" * 32
@@ -80,9 +80,9 @@ class MemoryLog:
 class End:
     """One end of a wire: a session with its log, and a shell that does what the session says."""
 
-    def __init__(self, log: MemoryLog, now: float = 0.0, **options: Any) -> None:
+    def __init__(self, log: MemoryLog, peer: str, now: float = 0.0, **options: Any) -> None:
         self.log = log
-        self.session = Session(log, now=now, **options)
+        self.session = Session(log, now=now, peer=peer * (32 // len(peer)), **options)
         self.seen: list[Event] = []
         self.others: list[End] = []
         self.sent = bytearray()
@@ -119,9 +119,6 @@ class End:
                 self.session.settled(changes, now)
             case Wanted(request, ranges, changes=number, octets=octets):
                 self.session.supply(request, self.log.read(ranges, number, octets), now)
-            case AdoptLibrary(library):
-                self.log.library = library
-                self.session.adopted(now)
 
     def give(self, data: bytes, now: float = 0.0) -> None:
         self.session.receive_data(data, now)
@@ -163,8 +160,5 @@ def run(*wires: tuple[End, End], now: float = 0.0, chunks: Chunks = whole) -> No
 
 
 def paired(one: MemoryLog, other: MemoryLog, now: float = 0.0) -> tuple[End, End]:
-    """A wire between two devices that know each other."""
-    return (
-        End(one, now, known={other.device}, name="One"),
-        End(other, now, known={one.device}, name="Other"),
-    )
+    """A wire between two devices."""
+    return End(one, other.device, now, name="One"), End(other, one.device, now, name="Other")

@@ -32,8 +32,8 @@ CHANGE = make("a", deps=[make("b")])
 HEAD = Entry(replica("a"), 3, bytes(32))
 
 MESSAGES: list[Message] = [
-    Ohai(0, A, B),
-    Ohai(0, A, B, "Desk 🖥", "test/1", ("pack", "x"), A, {B: 7}, empty=True, pair=True, port=65535),
+    Ohai(1, A, B),
+    Ohai(1, A, B, "Desk 🖥", "test/1", ("pack", "x"), A, {B: 7}, port=65535),
     Ihaz(0, DIGEST),
     Ihaz(2**53 - 1, DIGEST, 5, 4, 2, True, (HEAD, HEAD)),
     Icanhaz(1),
@@ -136,9 +136,9 @@ def test_every_split_in_two_reads_the_same() -> None:
         (b"PURRZ {" + b'"a":[' * 100_000 + b"]" * 100_000 + b"}", "garbage"),
         (b"A" * 33 + b" {}", "garbage"),
         ("ØHAI {}".encode(), "bad-message"),
-        ('ØHAI {"protocol":1,"whatever":[]}'.encode(), "wrong-version"),
+        ('ØHAI {"protocol":2,"whatever":[]}'.encode(), "wrong-version"),
         ('ØHAI {"protocol":-1}'.encode(), "wrong-version"),
-        ('ØHAI {"protocol":0,"library":"x"}'.encode(), "bad-message"),
+        ('ØHAI {"protocol":1,"library":"x"}'.encode(), "bad-message"),
         (b'ICANHAZ {"request":0}', "bad-message"),
         (b'ICANHAZ {"request":1,"changes":257}', "bad-message"),
         (b'ICANHAZ {"request":1,"ranges":[["a",1,1]]}', "bad-message"),
@@ -152,7 +152,7 @@ def test_bad_lines(line: bytes, code: str) -> None:
 
 
 def test_an_identifier_ends_where_it_ends() -> None:
-    assert code_of(encode(Ohai(0, A, B)).rstrip().replace(A.encode(), b"a" * 32 + b"\\n")) == (
+    assert code_of(encode(Ohai(1, A, B)).rstrip().replace(A.encode(), b"a" * 32 + b"\\n")) == (
         "bad-message"
     )
 

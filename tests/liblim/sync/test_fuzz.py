@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from liblim.sync import State
+from liblim.sync.messages import MAX_LINE
 from liblim.sync.refusals import REFUSALS
 from tests.liblim.sync.fakes import End, MemoryLog, paired, run
 from tests.liblim.sync.test_codec import mutated
@@ -27,17 +30,27 @@ def recording() -> tuple[bytes, MemoryLog]:
 
 
 def test_damaged_recordings(seed: int) -> None:
+    feed_damaged(seed, 2000)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_damaged_recordings(seed: int) -> None:
+    feed_damaged(seed, 100_000)
+
+
+def feed_damaged(seed: int, times: int) -> None:
     data, log = recording()
     codes = set()
     rng = Random(seed)
-    for _ in range(2000):
-        end = End(MemoryLog("b"), known={log.device})
+    for _ in range(times):
+        end = End(MemoryLog("b"), log.device)
         bad = mutated(rng, data)
         while bad and end.session.state is not State.CLOSED:
             size = rng.randrange(1, 4000)
             end.give(bad[:size])
             bad = bad[size:]
             end.take(0)
+            assert end.session.buffered <= MAX_LINE + 4000
         end.session.eof(0)
         end.work(0)
         end.take(0)
@@ -50,7 +63,7 @@ def test_damaged_recordings(seed: int) -> None:
 def test_noise(seed: int) -> None:
     rng = Random(seed)
     for _ in range(1000):
-        end = End(MemoryLog("b"))
+        end = End(MemoryLog("b"), "a")
         end.take(0)
         noise = rng.randbytes(rng.randrange(1, 6000))
         end.give(noise)

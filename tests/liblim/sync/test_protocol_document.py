@@ -28,13 +28,13 @@ def note(prev: Change | None, text: str) -> Change:
 
 
 def transcript() -> str:
-    """Lap, which is new, pairs with Desk, which holds a note; then Desk types on, and leaves."""
-    desk, lap = MemoryLog("d", "1" * 32), MemoryLog("e", "2" * 32)
+    """Lap, which is new, connects with Desk, which holds a note; then Desk types on, and leaves."""
+    desk, lap = MemoryLog("d", "1" * 32), MemoryLog("e", "1" * 32)
     first = note(None, "hi")
     desk.receive([first])
     ends = {
-        "Lap": End(lap, name="Lap", agent="limnotes/0.1", port=4243, pair=True),
-        "Desk": End(desk, name="Desk", agent="limnotes/0.1", port=4242),
+        "Lap": End(lap, "d", name="Lap", agent="limnotes/0.1", port=4243),
+        "Desk": End(desk, "e", name="Desk", agent="limnotes/0.1", port=4242),
     }
     lines: list[str] = []
 

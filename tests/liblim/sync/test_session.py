@@ -283,8 +283,8 @@ class Mute(End):
 
 def test_asking_again_ends_until_there_is_news() -> None:
     log = filled("a", 3)
-    b = End(MemoryLog("b"), known={log.device})
-    a = Mute(log, known={b.log.device})
+    b = End(MemoryLog("b"), log.device)
+    a = Mute(log, b.log.device)
     run((a, b))
     assert len(said(b, Icanhaz)) == 1
     now = 0.0
@@ -304,8 +304,8 @@ def test_asking_again_ends_until_there_is_news() -> None:
 def test_a_long_line_on_a_slow_connection_is_progress() -> None:
     log = filled("a", 1)
     log.write("a", body=bytes(200_000))
-    b = End(MemoryLog("b"), known={log.device})
-    a = End(log, known={b.log.device})
+    b = End(MemoryLog("b"), log.device)
+    a = End(log, b.log.device)
     while len(data := a.take(0)) < 200_000:
         b.give(data)
         a.give(b.take(0))
@@ -392,7 +392,7 @@ def test_cut_at_every_byte_leaves_nothing_behind_that_a_new_session_cannot_mend(
     recorded = bytes(a.sent)
     for cut in range(len(recorded)):
         fresh = MemoryLog("b")
-        end = End(fresh, known={log.device})
+        end = End(fresh, log.device)
         end.give(recorded[:cut])
         end.take(0)
         end.session.eof(0)
@@ -498,7 +498,7 @@ def test_leaving_in_good_order() -> None:
 
 @pytest.mark.parametrize(
     ("said", "code"),
-    [("not-paired", "not-paired"), ("left", "trouble"), ("of-tomorrow", "trouble")],
+    [("removed", "removed"), ("left", "trouble"), ("of-tomorrow", "trouble")],
 )
 def test_a_refusal_ends_it_without_another_word(said: str, code: str) -> None:
     a, b = paired(filled("a", 1), MemoryLog("b"))

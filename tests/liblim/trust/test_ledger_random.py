@@ -137,6 +137,7 @@ def test_it_does_not_matter_at_the_bounds_either(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_the_order_of_arrival_never_matters(seed: int) -> None:
     for turn in range(1000):
         check_orders(Random(f"{seed} {turn}"), 80)
