@@ -10,16 +10,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from app import VERSION, control, printing
 from app.folder import AlreadyRunning, Folder, default_folder
-from liblim.errors import LimError
+from liblim.errors import IdentityLost, LimError
+
+if TYPE_CHECKING:
+    from app.conversation import Lines, Wanted
+    from app.service import Service
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,13 @@ class Options:
 
     data_dir: Path
     listen: str
+    discovery: bool = True
 
-    def make_service(self) -> Any:
+    def make_service(self, *, offline: bool = False) -> Service:
         """The service for these options, not started yet."""
         from app.service import Service
 
-        return Service(self.data_dir, listen=self.listen)
+        return Service(self.data_dir, listen=self.listen, offline=offline, discovery=self.discovery)
 
 
 OpenWindow = Callable[[Options], int]
@@ -48,7 +53,7 @@ def main(argv: Sequence[str] | None = None, open_window: OpenWindow | None = Non
         sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
     parser = _parser()
     arguments = parser.parse_args(argv)
-    options = Options(arguments.data_dir.expanduser(), arguments.listen)
+    options = Options(arguments.data_dir.expanduser(), arguments.listen, arguments.discovery)
     try:
         if arguments.command is not None:
             return _run_command(options, arguments)
@@ -85,7 +90,13 @@ def _parser() -> argparse.ArgumentParser:
         "--listen",
         metavar="HOST:PORT",
         default="",
-        help="where to listen (127.0.0.1:4242; where that is taken, the next free port), or 'off'",
+        help="where to listen (default: port 4242 of all interfaces, or the next free one), or 'off'",
+    )
+    parser.add_argument(
+        "--no-discovery",
+        dest="discovery",
+        action="store_false",
+        help="neither look for devices on the local network, nor be found there",
     )
     commands = parser.add_subparsers(dest="command", metavar="SUBCOMMAND")
 
@@ -106,10 +117,40 @@ def _parser() -> argparse.ArgumentParser:
     append = add("append", "add a line at the end of a note")
     append.add_argument("note", help="the beginning of its id, or its whole title")
     append.add_argument("text", nargs="*", help="the text; standard input where it is left out")
-    pair = add("pair", "pair with another device")
-    pair.add_argument("address", metavar="HOST:PORT", help="where the other device listens")
+    _add_device_commands(add)
     add("sync", "try all devices now")
     return parser
+
+
+def _add_device_commands(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    pair = add("pair", "pair with another device")
+    how = pair.add_mutually_exclusive_group(required=True)
+    how.add_argument(
+        "--show", action="store_true", help="show a code for the other device to enter"
+    )
+    how.add_argument(
+        "address",
+        metavar="HOST:PORT",
+        nargs="?",
+        help="the address that the other device shows; its code is read from standard input",
+    )
+    pair.add_argument("--yes", action="store_true", help="accept without a question, for scripts")
+    pair.add_argument(
+        "--keep-apart",
+        action="store_true",
+        help="where this device joins, do not add its notes: keep them in a library of their own",
+    )
+    remove = add("remove", "remove a device: it keeps its notes, and gets no more")
+    remove.add_argument("device", help="the beginning of its id, or its whole name")
+    rename = add("rename", "give a device, also this one, another name")
+    rename.add_argument("device", help="the beginning of its id, or its whole name")
+    rename.add_argument("name", help="the name, for all devices to see")
+    identity = add("identity", "say whose key this device has, where that is in doubt")
+    identity.add_argument(
+        "what",
+        choices=["keep", "new"],
+        help="keep: the data folder was moved to this computer; new: make a new key",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
@@ -154,13 +195,29 @@ async def _serve(options: Options) -> None:
     service = options.make_service()
     service.on_event = printing.print_event
     await service.start()
-    listening = service.status().listening or "no address"
-    print(f"Lim Notes syncs without a window, listening on {listening}.")
-    print(f"Notes are kept in {options.data_dir}. Stop with Ctrl+C.", flush=True)
     try:
+        await _go_online(service)
+        place = service.status().place or "no address"
+        print(f"Lim Notes syncs without a window, listening at {place}.")
+        print(f"Notes are kept in {options.data_dir}. Stop with Ctrl+C.", flush=True)
         await _until_stopped()
     finally:
         await service.stop()
+
+
+async def _go_online(service: Service) -> None:
+    """Go on the network; a locked key is said, and waited for.
+
+    Raises LimError where a person has to say something first.
+    """
+    from app.service import MOVED
+
+    await service.online()
+    status = service.status()
+    if status.elsewhere:
+        raise LimError(MOVED)
+    if status.locked:
+        print(f"{status.locked} Until then nothing is synced.", flush=True)
 
 
 async def _until_stopped() -> None:
@@ -177,7 +234,10 @@ async def _until_stopped() -> None:
 
 
 def _run_command(options: Options, arguments: argparse.Namespace) -> int:
-    known = {"command", "data_dir", "listen", "headless", "json"}
+    if arguments.command == "pair":
+        asyncio.run(_pair(options, arguments))
+        return 0
+    known = {"command", "data_dir", "listen", "headless", "json", "discovery"}
     wanted = {name: value for name, value in vars(arguments).items() if name not in known}
     if "text" in wanted:
         wanted["text"] = " ".join(wanted["text"]) or _read_input()
@@ -221,11 +281,63 @@ def _read_input() -> str:
 
 async def _run_here(options: Options, command: str, arguments: dict[str, Any]) -> Any:
     from app import commands
-    from app.service import Service
 
-    service = Service(options.data_dir, listen=options.listen, offline=command != "pair")
-    await service.start()
+    service = options.make_service(offline=True)
+    try:
+        await service.start()
+    except IdentityLost:
+        if (command, arguments) != ("identity", {"what": "new"}):
+            raise
+        await service.renew()
+        return commands.NEW_KEY
     try:
         return await commands.run(service, command, arguments)
+    finally:
+        await service.stop()
+
+
+# Pairing
+
+
+async def _pair(options: Options, arguments: argparse.Namespace) -> None:
+    """Pair through the running process, or where there is none, go online for it."""
+    from app.conversation import Conversation, Lines, Wanted
+
+    wanted = Wanted(arguments.address or "", arguments.yes, arguments.keep_apart)
+    folder, lines = Folder(options.data_dir), Lines()
+
+    def there(command: str, given: dict[str, Any]) -> Awaitable[Any]:
+        return asyncio.to_thread(control.ask, folder, command, given)
+
+    until = time.monotonic() + _STARTING
+    while True:
+        try:
+            await there("pair-view", {})
+        except control.NotRunning:
+            pass
+        else:
+            printing.print_paired(await Conversation(there, wanted, lines).run())
+            return
+        try:
+            await _pair_here(options, wanted, lines)
+            return
+        except AlreadyRunning:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def _pair_here(options: Options, wanted: Wanted, lines: Lines) -> None:
+    from app import commands
+    from app.conversation import Conversation, first_sync
+
+    service = options.make_service()
+    await service.start()
+    try:
+        await _go_online(service)
+        talk = Conversation(lambda name, given: commands.run(service, name, given), wanted, lines)
+        view = await talk.run()
+        printing.print_paired(view)
+        await first_sync(service, view.peer)
     finally:
         await service.stop()

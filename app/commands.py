@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import enum
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from app.notes import NoteRow
+from app.pairing import Joining
 from liblim.errors import LimError
 
 if TYPE_CHECKING:
     from app.service import Service
+
+LONGEST_WAIT = 20.0
+"""Seconds for which one look at pairing waits for something new."""
+NEW_KEY = "This device has a new key. If it was paired with other devices, pair it with one of them again."
 
 Arguments = dict[str, Any]
 Command = Callable[["Service", Arguments], Awaitable[Any]]
@@ -32,6 +38,7 @@ async def _raise(service: Service, arguments: Arguments) -> Any:
 
 
 async def _status(service: Service, arguments: Arguments) -> Any:
+    await service.look()
     return plain(service.status())
 
 
@@ -45,6 +52,7 @@ async def _new(service: Service, arguments: Arguments) -> Any:
     text = _text(arguments)
     if not text:
         raise LimError("An empty note is not kept: give it some text.")
+    await service.look(to_write=True)
     note = await service.notes.create()
     try:
         note.body.insert(0, text)
@@ -59,12 +67,69 @@ async def _show(service: Service, arguments: Arguments) -> Any:
 
 async def _append(service: Service, arguments: Arguments) -> Any:
     row = find(service, arguments)
+    await service.look(to_write=True)
     await service.notes.append(row.oid, _text(arguments))
     return row.oid
 
 
-async def _pair(service: Service, arguments: Arguments) -> Any:
-    return await service.pair(str(arguments.get("address", "")))
+async def _pair_show(service: Service, arguments: Arguments) -> Any:
+    service.pairing.show()
+
+
+async def _pair_dial(service: Service, arguments: Arguments) -> Any:
+    service.pairing.dial(str(arguments.get("address", "")), str(arguments.get("code", "")))
+
+
+async def _pair_accept(service: Service, arguments: Arguments) -> Any:
+    apart = bool(arguments.get("keep_apart"))
+    service.pairing.accept(Joining.KEEP_APART if apart else Joining.ADD_MINE)
+
+
+async def _pair_refuse(service: Service, arguments: Arguments) -> Any:
+    service.pairing.refuse()
+
+
+async def _pair_cancel(service: Service, arguments: Arguments) -> Any:
+    service.pairing.cancel()
+
+
+async def _pair_view(service: Service, arguments: Arguments) -> Any:
+    """Where pairing stands: as soon as that is not what was ``seen``, or ``wait`` seconds have gone."""
+    changed = asyncio.Event()
+    stop = service.subscribe(changed.set)
+    try:
+        async with asyncio.timeout(min(float(arguments.get("wait", 0)), LONGEST_WAIT)):
+            while plain(service.pairing.view) == arguments.get("seen"):
+                changed.clear()
+                await changed.wait()
+    except TimeoutError:
+        pass
+    finally:
+        stop()
+    return plain(service.pairing.view)
+
+
+async def _remove(service: Service, arguments: Arguments) -> Any:
+    await service.look()
+    device, name = find_device(service, arguments)
+    await service.remove(device)
+    return f"{name or device} was removed. It keeps its notes, and gets no more."
+
+
+async def _rename(service: Service, arguments: Arguments) -> Any:
+    await service.look()
+    device, _ = find_device(service, arguments)
+    await service.rename_device(device, str(arguments.get("name", "")))
+
+
+async def _identity(service: Service, arguments: Arguments) -> Any:
+    if arguments.get("what") == "new":
+        await service.renew()
+        return NEW_KEY
+    if not service.status().elsewhere:
+        return "This data folder belongs on this computer already."
+    await service.answer_moved(stay=True)
+    return "This is the same device as before, on this computer now."
 
 
 async def _sync(service: Service, arguments: Arguments) -> Any:
@@ -79,7 +144,15 @@ COMMANDS: dict[str, Command] = {
     "new": _new,
     "show": _show,
     "append": _append,
-    "pair": _pair,
+    "pair-show": _pair_show,
+    "pair-dial": _pair_dial,
+    "pair-accept": _pair_accept,
+    "pair-refuse": _pair_refuse,
+    "pair-cancel": _pair_cancel,
+    "pair-view": _pair_view,
+    "remove": _remove,
+    "rename": _rename,
+    "identity": _identity,
     "sync": _sync,
 }
 
@@ -97,6 +170,26 @@ def find(service: Service, arguments: Arguments) -> NoteRow:
         raise LimError(f"There is no note {wanted!r}. 'limnotes list' shows them with their ids.")
     if len(found) > 1:
         raise LimError(f"{len(found)} notes are meant by {wanted!r}. Give more of the id.")
+    return found[0]
+
+
+def find_device(service: Service, arguments: Arguments) -> tuple[str, str]:
+    """The id and name of the device meant by the beginning of its id, or by its whole name.
+
+    This device is one of them.  Raises LimError where there is none, or more than one.
+    """
+    wanted = str(arguments.get("device", ""))
+    status = service.status()
+    devices = [(status.device, status.name)]
+    devices += [(device.device, device.name) for device in status.devices]
+    found = [found for found in devices if wanted and found[0].startswith(wanted)]
+    found = found or [found for found in devices if wanted and found[1] == wanted]
+    if not found:
+        raise LimError(
+            f"There is no device {wanted!r}. 'limnotes status' shows them with their ids."
+        )
+    if len(found) > 1:
+        raise LimError(f"{len(found)} devices are meant by {wanted!r}. Give more of the id.")
     return found[0]
 
 

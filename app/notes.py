@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,12 @@ from liblim.aio import AsyncDatabase
 from liblim.crdt import Flag, Register, Set, Splice, Text
 from liblim.database import Entry
 from liblim.document import Document, Effect
+from liblim.errors import LimError
 
 TITLE_LENGTH = 120
 SNIPPET_LENGTH = 200
+PATIENCE = 5.0
+"""Seconds for which notes in use are waited for, before another library's take their place."""
 _HEAD_LENGTH = 1000
 """Code points of a note's beginning that title and snippet are taken from."""
 
@@ -27,6 +32,8 @@ class Note(Document):
     notebook = Register(default="")
     tags = Set()
     pinned = Flag()
+    origin: Register[list[str]] = Register(default=[])
+    """Where it was brought from another library: that library's id, and its oid there."""
 
     @property
     def title(self) -> str:
@@ -63,7 +70,23 @@ class Note(Document):
     def summary(self) -> dict[str, Any]:
         """Title, snippet, and where it stands."""
         title, snippet = self._title_and_snippet()
-        return {"title": title, "snippet": snippet, "trashed": self.trashed, "kept": self.kept}
+        found: dict[str, Any] = {"title": title, "snippet": snippet}
+        found |= {"trashed": self.trashed, "kept": self.kept}
+        if self.origin.value:
+            found["origin"] = self.origin.value
+        return found
+
+    def bring(self, note: Note, library: str) -> None:
+        """Take over all that ``note`` of another library holds; this one is new."""
+        self.body.insert(0, str(note.body))
+        self.notebook.set(note.notebook.value)
+        for tag in note.tags:
+            self.tags.add(tag)
+        if note.pinned:
+            self.pinned.enable()
+        if note.trashed:
+            self.move_to_trash()
+        self.origin.set([library, note.oid])
 
     def _title_and_snippet(self) -> tuple[str, str]:
         head = self.body.slice(0, min(_HEAD_LENGTH, len(self.body)))
@@ -83,6 +106,8 @@ class NoteRow:
     trashed: bool
     kept: bool
     newer: bool
+    origin: tuple[str, ...] = ()
+    """The library that it was brought from, and its oid there."""
 
 
 class Notes:
@@ -93,6 +118,10 @@ class Notes:
         self._database = database
         self._callbacks: list[Callable[[set[str]], None]] = []
         self._watchers: dict[str, list[Callable[[list[Splice]], None]]] = {}
+        self._in_use = 0
+        self._quiet, self._allowed = asyncio.Event(), asyncio.Event()
+        self._quiet.set()
+        self._allowed.set()
         self.rows: dict[str, NoteRow] = {}
         """The rows of all notes that hold something, by oid."""
 
@@ -102,23 +131,38 @@ class Notes:
         Raises StoreError.
         """
         self._database.core.on_entries = self._follow
+        gone = set(self.rows)
+        self.rows.clear()
         self._follow(await self._database.entries())
+        self._tell(gone - self.rows.keys())
+
+    async def turn_to(self, database: AsyncDatabase) -> None:
+        """Show another database's notes from now on.
+
+        Raises StoreError.
+        """
+        self._database = database
+        await self.load()
 
     def _follow(self, entries: list[Entry]) -> None:
         rows = {entry.oid: _row(entry) for entry in entries if entry.kind == Note.kind}
         changed = {oid for oid, row in rows.items() if self.rows.get(oid) != row}
         self.rows.update(rows)
+        self._tell(changed)
+
+    def _tell(self, changed: set[str]) -> None:
         if changed:
             for callback in list(self._callbacks):
                 callback(changed)
 
     def subscribe(self, callback: Callable[[set[str]], None]) -> Callable[[], None]:
-        """Call back with the oids whose rows changed or are new; returns what ends it."""
+        """Call back with the oids whose rows changed, are new or gone; returns what ends it."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
     async def create(self) -> Note:
         """A new note; nothing of it is kept until something is written in it."""
+        await self._enter()
         return self._database.create(Note)
 
     async def open(self, oid: str) -> Note:
@@ -126,14 +170,49 @@ class Notes:
 
         Raises LimError where there is none.
         """
-        return await self._database.get(Note, oid)
+        await self._enter()
+        try:
+            return await self._database.get(Note, oid)
+        except BaseException:
+            self._leave()
+            raise
 
     async def close(self, note: Note) -> None:
         """Make durable what was written in a note, and let go of it.
 
         Raises StoreError; what was written is kept in memory and tried again.
         """
-        await self._database.release(note)
+        try:
+            await self._database.release(note)
+        finally:
+            self._leave()
+
+    async def _enter(self) -> None:
+        await self._allowed.wait()
+        self._in_use += 1
+        self._quiet.clear()
+
+    def _leave(self) -> None:
+        self._in_use -= 1
+        if not self._in_use:
+            self._quiet.set()
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Within, no note is open: who wants one waits.
+
+        Raises LimError where one stays open for more than ``PATIENCE``.
+        """
+        self._allowed.clear()
+        try:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._quiet.wait()
+            except TimeoutError:
+                raise LimError("Notes are still open here. Close them, and try again.") from None
+            yield
+        finally:
+            self._allowed.set()
 
     async def trash(self, oid: str) -> None:
         """Move a note to the trash.
@@ -218,4 +297,9 @@ def _row(entry: Entry) -> NoteRow:
         trashed=bool(summary.get("trashed")),
         kept=bool(summary.get("kept")),
         newer=entry.newer,
+        origin=_origin(summary.get("origin")),
     )
+
+
+def _origin(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from app.notes import NoteRow
+from app.pairing import PairingView
 from app.status import (
     SHORT,
+    UNKNOWN,
     DeviceStatus,
     Event,
     Status,
@@ -36,6 +38,11 @@ def print_event(event: Event) -> None:
         print(f"{clock_in_words(event.at, time.time())} {event.text}", flush=True)
 
 
+def plainly(text: str) -> str:
+    """Text from elsewhere, without what would turn round or overwrite the rest of its line."""
+    return text.translate(_UNPRINTED)
+
+
 def _text(text: str) -> None:
     print(text, end="" if text.endswith("\n") else "\n")
 
@@ -48,18 +55,29 @@ def _list(result: list[Any]) -> None:
     now = time.time()
     for row in msgspec.convert(result, list[NoteRow]):
         changed = time_in_words(row.changed / 1000, now)
-        title = row.title.translate(_UNPRINTED) or "New note"
+        title = plainly(row.title) or "New note"
         print(f"{row.oid[:SHORT]}  {title}  ({changed})")
+
+
+def print_paired(view: PairingView) -> None:
+    """What came of pairing."""
+    name = plainly(view.peer_name) or "the device"
+    joined = "Its notes arrive now." if view.we_join else "It gets the notes from here now."
+    print(f"Paired with {name}. {joined}", flush=True)
 
 
 def _status(result: dict[str, Any]) -> None:
     status = msgspec.convert(result, Status)
     print(f"{status.name}: {changes_in_words(status.changes)}, digest {status.short_digest}")
-    print(f"Listening at {status.listening}" if status.listening else "Not running")
-    if status.problem:
-        print(status.problem)
+    print(f"This device: {status.device[:SHORT]}, {status.words}")
+    print(f"Listening at {status.place}" if status.place else "Listening nowhere")
+    for own in status.addresses:
+        print(f"  {own.address}  {own.label}")
+    if status.keeping:
+        print(f"The key of this device is kept {status.keeping}")
+    print(status.line())
     if not status.devices:
-        print("Paired with no device. 'limnotes pair HOST:PORT' pairs with one.")
+        print("Paired with no device. 'limnotes pair --show' begins.")
     for device in status.devices:
         _device(device, time.time())
 
@@ -67,6 +85,8 @@ def _status(result: dict[str, Any]) -> None:
 def _device(device: DeviceStatus, now: float) -> None:
     print(f"\n{device.label}: {device.state.value}")
     facts = {
+        "id": device.device[:SHORT],
+        "words": device.words or UNKNOWN,
         "address": device.route,
         "last seen": "right now" if device.connected else time_in_words(device.last_seen, now),
         "they lack": changes_in_words(device.they_lack),
@@ -91,7 +111,9 @@ PRINT: dict[str, Callable[[Any], None]] = {
     "list": _list,
     "show": _text,
     "append": _nothing,
-    "pair": _text,
+    "remove": _text,
+    "rename": _nothing,
+    "identity": _text,
     "sync": _nothing,
 }
 """How the result of each subcommand is printed."""

@@ -5,144 +5,232 @@ The window, the command line and the control channel all use it.
 
 from __future__ import annotations
 
-import socket
+import asyncio
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from app import VERSION, commands
+from app import commands, joining, opening
 from app.control import ControlServer
-from app.folder import Folder, default_folder
-from app.notes import Note, Notes
-from app.status import DeviceStatus, Event, State, Status
-from liblim.aio import AsyncDatabase
-from liblim.errors import LimError
-from liblim.net import DEFAULT_PORT, Address, LogLine, Node, PeerStatus, parse_address
+from app.facts import NAME_LENGTH, status_of, usual_name
+from app.folder import Folder
+from app.joining import Joiner, Kept
+from app.network import AGENT, NOWHERE, Network
+from app.notes import Notes
+from app.opening import Opened
+from app.pairing import Joining, Pairing
+from app.status import Event, Status
+from liblim.errors import IdentityLocked, LimError, StoreError
+from liblim.net import LogLine, parse_address
+from liblim.trust import Grant
 
-NAME_LENGTH = 64
-"""Characters of a device's name."""
+__all__ = ["AGENT", "MOVED", "NAME_LENGTH", "NOWHERE", "Service"]
+
 LOG_LENGTH = 500
 """Events of the sync log that are kept in memory."""
-NOWHERE = "off"
-"""In place of an address to listen at: connect to others only."""
-AGENT = f"limnotes/{VERSION}"
+MOVED = (
+    "This data folder was made on another computer. If it was moved here, and is used there no more, run "
+    "'limnotes identity keep'. If it is a copy, run 'limnotes identity new': it gets a key of its own."
+)
+_ADD_AGAIN = 15.0
+"""Seconds until adding kept notes is tried again where it failed."""
+
+
+async def _nothing() -> None:
+    pass
 
 
 class Service:
     """Notes and sync of one data folder.
 
-    ``listen`` is ``host:port``, ``off``, or empty for the port of the last time.
+    ``listen`` is ``host:port``, ``off``, or empty for all interfaces and the port of the last time.
     ``offline`` leaves the network and the control channel alone, for a command that only reads or
-    writes notes.
+    writes notes.  ``discovery`` off leaves devices nearby alone, whatever was chosen before.
+
+    ``start`` opens the notes, quickly; ``online`` goes on the network.
     """
 
-    def __init__(self, data_dir: Path, *, listen: str = "", offline: bool = False) -> None:
+    notes: Notes
+    """The notes of the library; there once started."""
+
+    def __init__(
+        self, data_dir: Path, *, listen: str = "", offline: bool = False, discovery: bool = True
+    ) -> None:
         """Name what is wanted; nothing is opened yet."""
         self.data_dir = data_dir
-        self.name = ""
-        """What other devices call this one."""
+        self.pairing = Pairing(self)
         self.events: deque[Event] = deque(maxlen=LOG_LENGTH)
         """The recent sync log, newest last."""
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_raise: Callable[[], None] | None = None
         """What raises the window, where there is one."""
+        self.before_library_change: Callable[[], Awaitable[None]] = _nothing
+        """Awaited before all notes are replaced by another library's: close them, and open none."""
+        self.after_library_change: Callable[[], Awaitable[None]] = _nothing
+        """Awaited when the notes are there again, be they others or not."""
         self._listen = listen
         self._offline = offline
+        self._discovery = discovery
         self._folder = Folder(data_dir)
         self._control = ControlServer(self._folder, self._command)
         self._callbacks: list[Callable[[], None]] = []
+        self._opened: Opened | None = None
+        self._last: Status | None = None
+        self._name = ""
+        self._wants_online = False
+        self._changing = False
+        self._adding: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # From start to stop
 
     async def start(self) -> None:
-        """Open the folder and go on the network.
+        """Open the folder's notes; quick, and without the network.
 
-        Raises AlreadyRunning, StoreTooNew, StoreReadOnly or another LimError, with a sentence for
-        people; then nothing is left open.
+        Raises AlreadyRunning, IdentityLost, StoreTooNew, StoreReadOnly or another LimError, with a
+        sentence for people; then nothing is left open.
         """
         if self._listen and self._listen != NOWHERE:
             parse_address(self._listen)  # a mistake is said before anything is opened
         self._folder.acquire()
         try:
-            self._database = await AsyncDatabase.open(self._folder.database, [Note])
-        except BaseException:
-            self._folder.release()
-            raise
-        self._database.on_saved = self._changed
-        try:
-            await self._begin()
+            await self._open()
+            if not self._offline:
+                await self._control.start()
         except BaseException:
             await self.stop()
             raise
 
-    async def _begin(self) -> None:
-        self.name = await self._database.fact("name") or self._usual_name()
-        self.notes = Notes(self._database)
-        self._node = Node(self._database, name=self.name, agent=AGENT)
-        self._node.on_change = self._changed
-        self._node.on_event = self._log
-        await self.notes.load()
-        if self._offline:
-            await self._node.load()
-            return
-        await self._go_online()
-        await self._control.start()
-
-    async def _go_online(self) -> None:
-        """Listen where it was asked for, else where it was the last time, or next to that."""
-        if self._listen == NOWHERE:
-            await self._node.start_unheard()
-            return
-        if self._listen:
-            wanted = parse_address(self._listen)
+    async def _open(self) -> None:
+        self._opened = opened = await opening.open_library(self._folder)
+        database = opened.database
+        self._name = await database.fact("name") or usual_name(self._folder)
+        self._remembered = await database.fact("discovery") != "off"
+        if hasattr(self, "notes"):
+            await self.notes.turn_to(database)
         else:
-            remembered = await self._database.fact("port")
-            wanted = Address("127.0.0.1", int(remembered or DEFAULT_PORT))
-        found = await self._node.start(wanted.host, wanted.port)
-        await self._database.set_fact("port", str(found.port))
+            self.notes = Notes(database)
+            await self.notes.load()
+        self._joiner = Joiner(self._folder, *opened, self.notes)
+        await self._joiner.load()
+        self._joiner.on_change = self.changed
+        database.on_saved = self.changed
+        self._set_up_network(opened)
+        if self._offline and self._joiner.pending and not self._joiner.waits:
+            with suppress(LimError):  # said by whatever wants to write
+                await self._add_now()
 
-    def _usual_name(self) -> str:
-        """The computer's name; with the folder's, where it is not the usual one, to tell two apart."""
-        name = socket.gethostname() or "This device"
-        usual = self.data_dir.resolve() == default_folder().resolve()
-        return name if usual else f"{name} ({self.data_dir.resolve().name})"[:NAME_LENGTH]
+    def _set_up_network(self, opened: Opened) -> None:
+        self._network = Network(
+            opened,
+            name=self._name,
+            listen=self._listen,
+            discovery=self._discovery and self._remembered,
+        )
+        self._network.on_change = self.changed
+        self._network.on_event = self._log
+        node = self._network.node
+        node.on_change = self.changed
+        node.on_event = self._log
+        node.pairing.about = lambda: (self.name, not self.notes.rows)
+        node.pairing.join = self._join
+
+    async def online(self) -> None:
+        """Go on the network; where the key is locked, as soon as it can be used.
+
+        Nothing happens where the folder came from another computer: ``status`` says so, and
+        ``answer_moved`` goes on.  Raises LimError.
+        """
+        if self._offline:
+            return
+        self._wants_online = True
+        await self._network.go()
+        self.changed()
 
     async def stop(self) -> None:
         """Make everything durable, say goodbye, and let go of the folder.
 
         Raises StoreError where the last edits cannot be written; all is closed all the same.
         """
+        self._wants_online = False
         try:
             await self._control.stop()
-            if not self._offline and hasattr(self, "_node"):
-                await self._node.stop()
-            await self._database.close()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._shut()
         finally:
             self._folder.release()
 
+    async def _shut(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        try:
+            if hasattr(self, "_network"):
+                await self._network.stop()
+        finally:
+            await opened.database.close()
+
+    async def look(self, *, to_write: bool = False) -> None:
+        """Make ready what an ``offline`` service leaves alone: its devices; its key, ``to_write``.
+
+        Raises LimError.
+        """
+        if not self._offline:
+            return
+        if to_write:
+            await self._network.unlock()
+        else:
+            await self._network.look()
+
     # Facts
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and not stopped."""
+        return self._opened is not None
+
+    @property
+    def name(self) -> str:
+        """What other devices call this one."""
+        if self._opened is None:
+            return self._name
+        database = self._opened.database
+        me = database.ledger.members.get(database.device)
+        return me.name if me is not None and me.name else self._name
+
+    @property
+    def network(self) -> Network:
+        """This device on the network; only once started."""
+        return self._network
+
     def status(self) -> Status:
-        """The facts that the panel and the command line show."""
-        database = self._database
-        listening = self._node.listening
-        return Status(
-            library=database.library,
-            device=database.device,
-            name=self.name,
-            listening=str(listening) if listening else "",
-            changes=database.count,
-            digest=database.digest,
-            unsaved=not database.core.idle,
-            problem=database.problem,
-            devices=tuple(_device(peer) for peer in self._node.status()),
-        )
+        """The facts that the panel and the command line show; the last ones while a new key is made."""
+        if self._opened is None and self._last is not None:
+            return self._last
+        self._last = status_of(self._open_library, self._network, self.name, self._joiner.line)
+        return self._last
+
+    @property
+    def _open_library(self) -> Opened:
+        if self._opened is None:
+            raise LimError("The notes are not open right now. Try again in a moment.")
+        return self._opened
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back when the status or the sync log changed; returns what ends it."""
+        """Call back when the status, pairing or the sync log changed; returns what ends it."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Tell all who subscribed, and look whether something is due."""
+        if self._opened is None:
+            return
+        self._add_when_due()
         for callback in list(self._callbacks):
             callback()
 
@@ -150,46 +238,70 @@ class Service:
         event = Event(line.at, line.level, line.device, line.text)
         self.events.append(event)
         self.on_event(event)
-        self._changed()
+        self.changed()
+
+    def _say(self, level: str, text: str) -> None:
+        self._log(LogLine(time.time(), level, "", text))
+
+    def do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Carry out something behind, until the service stops."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     # What people ask for
 
-    async def pair(self, address: str) -> str:
-        """Pair with the device that listens at ``address``; returns a sentence.
-
-        Raises LimError with the sentence to show.
-        """
-        host, port = parse_address(address)
-        # What was typed a moment ago counts as a note of one's own, for both sides.
-        await self._database.commit()
-        paired = await self._node.pair(host, port)
-        name = paired.peer.name or "the device"
-        if paired.already:
-            return f"This device and {name} were paired already."
-        return f"Paired with {name}."
-
-    async def unpair(self, device: str) -> None:
-        """Forget a device; what both hold stays on both.
-
-        Raises LimError.
-        """
-        await self._node.unpair(device)
-
     def sync_now(self) -> None:
         """Try all devices at once."""
-        self._node.sync_now()
+        self._network.node.sync_now()
 
     async def rename(self, name: str) -> None:
-        """Choose what other devices call this one; they learn it at the next connection.
+        """Choose what other devices call this one.  Raises LimError."""
+        await self.rename_device(self._open_library.database.device, name)
+
+    async def rename_device(self, device: str, name: str) -> None:
+        """Choose what all devices of the library call one of them.  Raises LimError."""
+        name = " ".join(name.split())[:NAME_LENGTH].strip()
+        if not name:
+            raise LimError("A device needs a name.")
+        database = await self._ready_to_sign()
+        if device == database.device:
+            await database.set_fact("name", name)
+            self._name = name
+        if device in database.ledger.members:
+            await self._network.membership.rename(device, name)
+        elif device != database.device:
+            raise LimError("This device is not in the library any more.")
+        self.changed()
+
+    async def remove(self, device: str) -> None:
+        """Remove a device from the library: it keeps its notes, and gets no more.
 
         Raises LimError.
         """
-        name = name.strip()[:NAME_LENGTH]
-        if not name:
-            raise LimError("A device needs a name.")
-        await self._database.set_fact("name", name)
-        self.name = self._node.name = name
-        self._changed()
+        database = await self._ready_to_sign()
+        if device == database.device:
+            raise LimError("This is this device itself. Remove it at one of the others.")
+        if device not in database.ledger.members:
+            raise LimError("This device is not in the library any more.")
+        await self._network.membership.remove(device)
+        self.changed()
+
+    async def _ready_to_sign(self) -> Any:
+        database = self._open_library.database
+        await self._network.unlock()
+        await database.load_trust()
+        return database
+
+    async def set_discovery(self, on: bool) -> None:
+        """Look for devices nearby, and let them find this one, or not; it is remembered.
+
+        Raises StoreError.
+        """
+        await self._open_library.database.set_fact("discovery", "on" if on else "off")
+        await self._network.set_discovery(on)
+        self.changed()
 
     def raise_window(self) -> bool:
         """Bring the window to the front; whether there is one."""
@@ -201,36 +313,130 @@ class Service:
     async def _command(self, command: str, arguments: dict[str, Any]) -> Any:
         return await commands.run(self, command, arguments)
 
+    # This device's key
 
-def _device(peer: PeerStatus) -> DeviceStatus:
-    return DeviceStatus(
-        device=peer.device,
-        name=peer.name,
-        state=_state(peer),
-        address=peer.address,
-        incoming=peer.incoming,
-        last_seen=peer.last_seen,
-        they_lack=peer.they_lack,
-        we_lack=peer.we_lack,
-        changes_in=peer.changes_in,
-        changes_out=peer.changes_out,
-        bytes_in=peer.bytes_in,
-        bytes_out=peer.bytes_out,
-        round_trip=peer.round_trip,
-        digest=peer.digest,
-        identical=peer.identical,
-        error=peer.error,
-        error_since=peer.error_since,
-        next_try=peer.next_try,
-        agent=peer.agent,
-    )
+    async def unlock(self) -> None:
+        """Try again to use this device's key, and go on as if it had worked at once.
 
+        Raises IdentityLocked with the sentence that the status shows, or another LimError.
+        """
+        await self._network.unlock()
+        if self._wants_online:
+            await self._network.go()
+        self.changed()
 
-def _state(peer: PeerStatus) -> State:
-    if peer.connected:
-        return State.UP_TO_DATE if peer.identical else State.SYNCING
-    if peer.connecting:
-        return State.CONNECTING
-    if peer.refused:
-        return State.REFUSED
-    return State.AWAY if peer.next_try is None else State.WAITING
+    async def answer_moved(self, stay: bool) -> None:
+        """Say what a folder from another computer is.
+
+        ``stay`` where it was moved here: this is the same device.  Else it is a copy, and becomes a device of
+        its own.  Raises LimError.
+        """
+        vault = self._open_library.vault
+        if not vault.elsewhere:
+            return
+        if not stay:
+            await self.renew()
+            return
+        await asyncio.to_thread(vault.stay)
+        if self._wants_online:
+            await self.online()
+        self.changed()
+
+    async def renew(self) -> None:
+        """Give this device a new key, because a person said so; also where ``start`` raised IdentityLost.
+
+        Raises LimError.
+        """
+        if self._opened is None:
+            self._folder.acquire()
+            try:
+                await opening.renew(self._folder)
+            finally:
+                self._folder.release()
+            return
+        if not await self._key_is_wanting():
+            raise LimError("The key of this device is in order; it needs no new one.")
+        await self._save_all()
+        async with self._library_change():
+            await self._shut()
+            try:
+                await opening.renew(self._folder)
+            finally:
+                await self._open()
+        if self._wants_online:
+            await self.online()
+
+    async def _save_all(self) -> None:
+        try:
+            await self._open_library.database.commit()
+        except StoreError as error:
+            raise LimError(
+                f"{error} What you typed last would be lost with the old key: copy it elsewhere, close "
+                "Lim Notes, and run 'limnotes identity new'."
+            ) from error
+
+    async def _key_is_wanting(self) -> bool:
+        """Whether there is a reason for a new key."""
+        opened = self._open_library
+        if opened.vault.elsewhere:
+            return True
+        try:
+            await self._ready_to_sign()
+        except IdentityLocked:
+            return True
+        status = self.status()
+        return bool(status.removed_by) or status.outside
+
+    # Other libraries
+
+    def kept_libraries(self) -> list[Kept]:
+        """The libraries that were kept aside, the newest first: each is a data folder of its own."""
+        return joining.kept_libraries(self._folder)
+
+    async def _join(self, grant: Grant, joining: Joining) -> None:
+        """Take on the library of another device, as part of pairing.  Raises LimError."""
+        async with self._library_change():
+            try:
+                await self._joiner.join(grant, joining)
+            finally:
+                await self.notes.load()
+
+    @asynccontextmanager
+    async def _library_change(self) -> AsyncIterator[None]:
+        """While the notes may become those of another library, nobody has one open."""
+        self._changing = True
+        try:
+            if self._adding is not None:
+                self._adding.cancel()
+                await asyncio.wait([self._adding])
+            await self.before_library_change()
+            async with self.notes.closed():
+                yield
+        finally:
+            self._changing = False
+            await self.after_library_change()
+            self.changed()
+
+    def _add_when_due(self) -> None:
+        """Begin to add kept notes, once what has to be here before is."""
+        if not self._joiner.pending or self._adding is not None or self._changing:
+            return
+        opened, peers = self._open_library, self._network.node.status()
+        in_step = any(peer.connected and peer.we_lack == 0 for peer in peers)
+        if not opened.identity.locked and (in_step or not self._joiner.waits):
+            self._adding = self.do(self._add())
+
+    async def _add(self) -> None:
+        try:
+            await self._add_now()
+        except LimError as error:
+            self._say("warning", f"Your notes could not be added yet. {error}")
+            await asyncio.sleep(_ADD_AGAIN)
+        finally:
+            self._adding = None
+        self.changed()
+
+    async def _add_now(self) -> None:
+        await self._network.unlock()
+        added = await self._joiner.add()
+        self._say("info", f"Your notes were added: {added:,}.")

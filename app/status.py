@@ -54,6 +54,10 @@ class DeviceStatus:
     error_since: float | None
     next_try: float | None
     agent: str = ""
+    words: str = ""
+    """Its fingerprint as four words, to compare with those on its own screen."""
+    removed_us: bool = False
+    """Whether it says that this device was removed from the library."""
 
     @property
     def connected(self) -> bool:
@@ -82,6 +86,14 @@ class DeviceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAddress:
+    """Where other devices may reach this one: ``host:port``, and what kind of network that is."""
+
+    address: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line of the sync log: what happened, and where it helps, what to do."""
 
@@ -104,6 +116,31 @@ class Status:
     unsaved: bool
     problem: str
     devices: tuple[DeviceStatus, ...]
+    words: str = ""
+    """This device's fingerprint as four words."""
+    addresses: tuple[OwnAddress, ...] = ()
+    """Where others may reach this device, the likeliest first."""
+    keeping: str = ""
+    """Where the passphrase of this device's key is kept, in words."""
+    locked: str = ""
+    """Why this device's key cannot be used right now, as a sentence; empty where it can."""
+    elsewhere: bool = False
+    """Whether the data folder came from another computer; ``answer_moved`` says what that means."""
+    removed_by: str = ""
+    """The name of the device that removed this one from the library; empty where none did."""
+    outside: bool = False
+    """Whether this device's key is new to its library: it has to be paired again."""
+    adding: str = ""
+    """What is being done with the notes of a library from before, as a sentence."""
+    discovery: bool = True
+    """Whether devices nearby are looked for, and may find this one."""
+    discovery_problem: str = ""
+    """Why devices nearby cannot be found, as a sentence."""
+
+    @property
+    def place(self) -> str:
+        """Where this device listens, in words; empty where it does not."""
+        return f"port {self.listening[1:]}" if self.listening[:1] == ":" else self.listening
 
     @property
     def short_digest(self) -> str:
@@ -119,8 +156,9 @@ class Status:
 
     def line(self) -> str:
         """The one always-true sentence of the status bar."""
-        if self.problem:
-            return self.problem
+        trouble = self._trouble()
+        if trouble:
+            return trouble
         if not self.devices:
             return "On this device only"
         connected = [device for device in self.devices if device.connected]
@@ -137,6 +175,18 @@ class Status:
             )
         line = f"Identical with {_names(connected)}"
         return f"{line}; {_are(away)} not connected" if away else line
+
+    def _trouble(self) -> str:
+        """What keeps this device from syncing at all, the worst first."""
+        if self.problem or self.locked:
+            return self.problem or self.locked
+        if self.elsewhere:
+            return "These notes came from another computer; they sync once you say what they are"
+        if self.removed_by:
+            return f"{self.removed_by} removed this device; its notes stay here and sync no more"
+        if self.outside:
+            return "This device has a new key; pair it again, and it syncs"
+        return self.adding
 
 
 _TELLING = (

@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -26,12 +27,15 @@ os.environ["QT_SCALE_FACTOR"] = "2"
 import qasync
 
 # ruff: noqa: E402
-from PySide6.QtCore import QBuffer, QIODevice, QLocale, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QBuffer, QIODevice, QLocale, Qt, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QImage, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
+from app.pairing import Phase
 from app.service import Service
+from liblim.net import parse_address
+from liblim.net.interfaces import OwnAddress
 from ui.application import make_application
 from ui.mainwindow import MainWindow
 
@@ -72,6 +76,12 @@ Bed two
 Still to buy
 """  # noqa: RUF001
 HERE = "- string, bamboo canes, a good watering can"
+ADDRESSES = [
+    OwnAddress(parse_address("192.168.1.20:4242"), "LAN"),
+    OwnAddress(parse_address("100.64.0.3:4242"), "VPN"),
+    OwnAddress(parse_address("[2001:db8:17::a0:5]:4242"), "IPv6"),
+]
+"""Examples: those of the computer that this runs on are nobody's business."""
 THERE = "- a lime tree in a pot, carried inside before the first frost 🍋\n"
 
 
@@ -96,27 +106,61 @@ async def take(desk: Service, laptop: Service, phone: Service) -> None:
     """Let things happen on the devices, and take the pictures."""
     for service, name in ((desk, "Desk"), (laptop, "Laptop"), (phone, "Phone")):
         await service.start()
+        await service.online()
         await service.rename(name)
     for hours_ago, text in NOTES:
         await write(desk, text, hours_ago)
     await desk.notes.trash(await write(desk, TRASHED, 500))
     await write(desk, GARDEN)
-    for service in (laptop, phone):
-        await service.pair(desk.status().listening)
-    await until(lambda: all(device.identical for device in desk.status().devices))
+    await pair(desk, phone)
     window = MainWindow(desk)
     try:
+        window.resize(1100, 690)
+        window.show()
+        await show_pairing(window, laptop)
+        await until(lambda: all(device.identical for device in desk.status().devices))
         await work(window, laptop, phone)
     finally:
         window.shut()
         await window.tasks.settle()
 
 
+async def pair(shows: Service, enters: Service) -> None:
+    """Let one device show a code and the other enter it, and accept on both."""
+    shows.pairing.show()
+    enters.pairing.dial(shows.status().listening, shows.pairing.view.code)
+    await accept(shows, enters)
+    shows.pairing.cancel()
+    enters.pairing.cancel()
+
+
+async def accept(*services: Service) -> None:
+    """Accept on both devices, once both ask; returns when they are paired."""
+    await until(lambda: all(one.pairing.view.phase is Phase.CONFIRM for one in services))
+    for service in services:
+        service.pairing.accept()
+    await until(lambda: all(one.pairing.view.phase is Phase.PAIRED for one in services))
+
+
+async def show_pairing(window: MainWindow, laptop: Service) -> None:
+    """Pair with the laptop in the dialog, and take pictures of that."""
+    desk = window.service
+    window.pair()
+    dialog = window.pair_dialog
+    assert dialog is not None
+    dialog.choice.show_choice.click()
+    save(dialog, "pair-code.png")
+    laptop.pairing.dial(desk.status().listening, desk.pairing.view.code)
+    await until(lambda: dialog.page is dialog.confirm)
+    save(dialog, "pair-confirm.png")
+    await accept(desk, laptop)
+    laptop.pairing.cancel()
+    dialog.reject()
+
+
 async def work(window: MainWindow, laptop: Service, phone: Service) -> None:
     """Write here and on the laptop, let the phone leave, and take the pictures."""
     desk, editor = window.service, window.pane.editor
-    window.resize(1100, 690)
-    window.show()
     window.begin()
     await until(lambda: editor.toPlainText().startswith("Garden"))
     window.pane.focus_editor()
@@ -131,6 +175,7 @@ async def work(window: MainWindow, laptop: Service, phone: Service) -> None:
     await until(lambda: settled(desk) and window.pane.saved_text == "Saved")
     window.show_status()
     save(window, "main-window.png")
+    window.panel.resize(740, 1010)
     window.toggle_panel()
     cards = [window.panel.card(device.device) for device in desk.status().devices]
     await until(lambda: all(card.isVisible() for card in cards))
@@ -154,19 +199,29 @@ def failing_for(desk: Service) -> float:
 
 def save(window: QWidget, name: str) -> None:
     """Save a picture of a window, with fewer colours if it would be too large."""
-    image = window.grab().toImage()
-    data = b""
-    for form in (QImage.Format.Format_RGB888, QImage.Format.Format_Indexed8):
-        buffer = QBuffer()
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        # Qt's quality 0 is the strongest compression of a PNG.
-        image.convertToFormat(form).save(buffer, "PNG", 0)  # type: ignore[call-overload]
-        data = bytes(buffer.data().data())
-        if len(data) <= MOST:
-            break
+    image = window.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    data = _png(image.convertToFormat(QImage.Format.Format_RGB888))
+    if len(data) > MOST:
+        data = _png(_in_few_colours(image))
     path = PICTURES / name
     path.write_bytes(data)
     print(f"{path.relative_to(ROOT)}: {image.width()} x {image.height()}, {len(data) // 1000} kB")
+
+
+def _png(image: QImage) -> bytes:
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    # Qt's quality 0 is the strongest compression of a PNG.
+    image.save(buffer, "PNG", 0)  # type: ignore[call-overload]
+    return bytes(buffer.data().data())
+
+
+def _in_few_colours(image: QImage) -> QImage:
+    """The picture in its 256 most common colours: plain areas stay plain, unlike by Qt's own choice."""
+    common = Counter(memoryview(image.constBits()).cast("I")).most_common(256)
+    flags = Qt.ImageConversionFlag.AvoidDither | Qt.ImageConversionFlag.ThresholdDither
+    colours = [colour for colour, _ in common]
+    return image.convertToFormat(QImage.Format.Format_Indexed8, colours, flags)
 
 
 async def main(folder: Path) -> None:
@@ -175,7 +230,8 @@ async def main(folder: Path) -> None:
         Service(folder / name, listen="127.0.0.1:4242") for name in ("desk", "laptop", "phone")
     ]
     try:
-        await take(*devices)
+        with patch("app.network.own_addresses", lambda port, host: ADDRESSES):
+            await take(*devices)
     finally:
         for service in devices[:2]:
             await service.stop()

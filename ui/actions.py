@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 from app.notes import NoteRow
+from ui.other_library import OtherLibraries
 
 if TYPE_CHECKING:
     from ui.mainwindow import MainWindow
@@ -53,6 +54,7 @@ class Actions(QObject):
     def _file(self) -> None:
         window, menu = self._window, self._menu(self.tr("&File"))
         self.new = self._add(menu, self.tr("&New note"), window.new_note, _Key.New)
+        self.other_libraries = OtherLibraries(window.service, window.notice, menu)
         menu.addSeparator()
         quit_ = self._add(menu, self.tr("&Quit"), window.close, "Ctrl+Q")
         quit_.setMenuRole(QAction.MenuRole.QuitRole)

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from app.cli import Options
 from app.service import Service
-from liblim.errors import LimError
+from liblim.errors import IdentityLost, LimError
 from ui import icons, signals, theme
 from ui.garbage import GarbageCollector
 from ui.mainwindow import MainWindow
@@ -67,11 +67,11 @@ async def _finally_alone(main: Coroutine[Any, Any, int]) -> int:
 
 
 async def live(service: Service) -> int:
-    """Start a service and show its window until that is closed; returns the exit code."""
-    try:
-        await service.start()
-    except LimError as error:
-        await tell(str(error))
+    """Start a service and show its window until that is closed; returns the exit code.
+
+    The service goes online behind the window: cryptography and keyrings take their time.
+    """
+    if not await _start(service):
         return 1
     try:
         code = await _show(service)
@@ -84,6 +84,38 @@ async def live(service: Service) -> int:
     return code
 
 
+async def _start(service: Service) -> bool:
+    """Start a service; where it cannot be, say why.  Whether it is started."""
+    try:
+        try:
+            await service.start()
+        except IdentityLost as error:
+            if not await wants_new_key(error):
+                return False
+            await service.renew()
+            await service.start()
+    except LimError as error:
+        await tell(str(error))
+        return False
+    return True
+
+
+async def wants_new_key(error: IdentityLost) -> bool:
+    """Say that the key of this device is lost, and ask whether to make another."""
+    if _unseen():
+        await tell(str(error))
+        return False
+    box = QMessageBox(QMessageBox.Icon.Warning, "Lim Notes", "The key of this device is lost.")
+    box.setWindowIcon(icons.app_icon())
+    box.setInformativeText(str(error))
+    quit_ = box.addButton("Quit", QMessageBox.ButtonRole.RejectRole)
+    new = box.addButton("Make a new key", QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(quit_)
+    box.setEscapeButton(quit_)
+    await _answer(box)
+    return box.clickedButton() is new
+
+
 async def _show(service: Service) -> int:
     window = MainWindow(service)
     closing = asyncio.Event()
@@ -92,6 +124,7 @@ async def _show(service: Service) -> int:
     service.on_raise = window.raise_up
     window.show()
     window.begin()
+    window.go_online()
     try:
         return await _until_closed(window, closing)
     finally:
@@ -130,12 +163,17 @@ async def _gives_up(window: MainWindow, error: LimError, closing: asyncio.Event)
 
 async def tell(words: str, parent: QWidget | None = None) -> None:
     """Say why the window does not open: in a box, or on standard error where nobody sees one."""
-    if QGuiApplication.platformName() == "offscreen":
+    if _unseen():
         print(f"limnotes: {words}", file=sys.stderr)
         return
     box = QMessageBox(QMessageBox.Icon.Warning, "Lim Notes", words, parent=parent)
     box.setWindowIcon(icons.app_icon())
     await _answer(box)
+
+
+def _unseen() -> bool:
+    """Whether nobody sees what is shown, so nobody would answer."""
+    return QGuiApplication.platformName() == "offscreen"
 
 
 async def _answer(box: QMessageBox) -> None:

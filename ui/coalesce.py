@@ -36,6 +36,10 @@ class Coalesced(QObject):
         if not self._clock.isActive():
             self._clock.start()
 
+    def stop(self) -> None:
+        """Pass on nothing more of what was gathered."""
+        self._clock.stop()
+
     def flush(self) -> None:
         """Pass on at once all that was gathered."""
         self._clock.stop()

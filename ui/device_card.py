@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import status as words
 from app.status import DeviceStatus, State
 from ui import theme
-from ui.parts import ElidedWords, Facts, Picture, Words, set_role, tell
+from ui.namefield import NameField
+from ui.parts import ElidedWords, Facts, Picture, Words, button, set_role, shortened, tell
 from ui.trouble import Trouble
 
 COLUMNS = (2, 3, 2)
@@ -19,13 +20,14 @@ class DeviceCard(QFrame):
 
     try_wanted = Signal()
     """Try to reach it now."""
-    unpair_wanted = Signal(str)
-    """Forget the device with this id."""
+    rename_wanted = Signal(str)
+    """Call it so from now on, on all devices."""
+    remove_wanted = Signal()
+    """It is to get nothing more."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._device = ""
         self._make_buttons()
         self.trouble = Trouble()
         layout = QVBoxLayout(self)
@@ -38,19 +40,28 @@ class DeviceCard(QFrame):
         self._ask(False)
 
     def _make_buttons(self) -> None:
-        self.try_button = _button(self.tr("Try now"))
-        self.unpair_button = _button(self.tr("Unpair…"), "quiet")
-        self.forget_button = _button(self.tr("Forget"))
-        self.keep_button = _button(self.tr("Keep"))
+        self.try_button = button(self.tr("Try now"))
+        self.remove_button = button(self.tr("Remove…"), "quiet")
+        self.confirm_button = button(self.tr("Remove"), "danger")
+        self.keep_button = button(self.tr("Keep"))
         self.try_button.clicked.connect(self.try_wanted)
-        self.unpair_button.clicked.connect(lambda: self._ask(True))
+        self.remove_button.clicked.connect(lambda: self._ask(True))
         self.keep_button.clicked.connect(lambda: self._ask(False))
-        self.forget_button.clicked.connect(lambda: self.unpair_wanted.emit(self._device))
+        self.confirm_button.clicked.connect(self.remove_wanted)
 
     def _make_head(self) -> QHBoxLayout:
         self.icon = Picture(28)
-        self.name = ElidedWords()
-        self.name.setFont(theme.font(self.name, scale=1.15, bold=True))
+        self.name = NameField()
+        self.name.rename_wanted.connect(self.rename_wanted)
+        head = QHBoxLayout()
+        head.setSpacing(theme.GAP)
+        head.addWidget(self.icon)
+        head.addLayout(self._make_lines(), 1)
+        head.addWidget(self.try_button)
+        head.addWidget(self.remove_button)
+        return head
+
+    def _make_lines(self) -> QVBoxLayout:
         self.state = Words()
         self.state.setFont(theme.font(self.state, bold=True))
         self.chip = ElidedWords()
@@ -58,21 +69,16 @@ class DeviceCard(QFrame):
         self.chip.setIndent(0)
         self.path = ElidedWords(role="soft")
         second = QHBoxLayout()
+        second.setContentsMargins(8, 0, 0, 0)  # as far in as the name
         second.setSpacing(theme.GAP)
         second.addWidget(self.state)
         second.addWidget(self.chip)
         second.addWidget(self.path, 1)
-        texts = QVBoxLayout()
-        texts.setSpacing(2)
-        texts.addWidget(self.name)
-        texts.addLayout(second)
-        head = QHBoxLayout()
-        head.setSpacing(12)
-        head.addWidget(self.icon)
-        head.addLayout(texts, 1)
-        head.addWidget(self.try_button)
-        head.addWidget(self.unpair_button)
-        return head
+        lines = QVBoxLayout()
+        lines.setSpacing(2)
+        lines.addWidget(self.name)
+        lines.addLayout(second)
+        return lines
 
     def _make_facts(self) -> Facts:
         facts = Facts(*COLUMNS)
@@ -82,6 +88,8 @@ class DeviceCard(QFrame):
         self.we_lack = facts.add(self.tr("We lack"))
         self.sent = facts.add(self.tr("Sent"))
         self.round_trip = facts.add(self.tr("Round trip"))
+        self.words = facts.add_wide(self.tr("Words"))
+        self.words.more = self.tr("Its own sync status shows the same four words.")
         return facts
 
     def _make_question(self) -> QWidget:
@@ -89,40 +97,50 @@ class DeviceCard(QFrame):
         self._asked = Words(wrap=True)
         row = QHBoxLayout(self.question)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.GAP)
         row.addWidget(self._asked, 1)
-        row.addWidget(self.forget_button)
+        row.addWidget(self.confirm_button)
         row.addWidget(self.keep_button)
         return self.question
 
     @property
     def stops(self) -> list[QWidget]:
         """What the Tab key stops at, in order."""
-        return [self.try_button, self.unpair_button, self.forget_button, self.keep_button]
+        asked = [self.confirm_button, self.keep_button]
+        return [*self.name.stops, self.try_button, self.remove_button, *asked]
 
     # What is shown
 
     def show_device(self, device: DeviceStatus, now: float) -> None:
         """Show what is known; ``now`` in Unix seconds."""
-        self._device = device.device
         self._show_names(device.label, _sentence(device.state.value))
         self._show_state(device)
         self._show_facts(device, now)
         self._show_trouble(device, now)
         if device.connected and self.try_button.hasFocus():
-            self.unpair_button.setFocus()
+            self.remove_button.setFocus()
         self.try_button.setVisible(not device.connected)
 
     def _show_names(self, name: str, state: str) -> None:
-        self.name.show_text(name)
+        self.name.show_name(name)
         self.state.setText(state)
         self.setAccessibleName(self.tr("{name}: {state}").format(name=name, state=state))
-        question = self.tr("Forget {name}? All notes stay on both devices.")
-        self._asked.setText(question.format(name=name))
+        question = self.tr(
+            "Remove {name}? It keeps the notes that it has, and gets no more. This cannot be undone; to come "
+            "back, it has to be paired again."
+        )
+        self._asked.setText(question.format(name=shortened(name, 32)))
+        self.name.set_accessible_names(
+            self.tr("Name of {name}").format(name=name),
+            self.tr("Change the name of {name}").format(name=name),
+        )
         self.try_button.setAccessibleName(self.tr("Try to reach {name} now").format(name=name))
-        self.unpair_button.setAccessibleName(self.tr("Unpair {name}").format(name=name))
+        self.remove_button.setAccessibleName(self.tr("Remove {name}").format(name=name))
+        self.confirm_button.setAccessibleName(self.tr("Yes, remove {name}").format(name=name))
+        self.keep_button.setAccessibleName(self.tr("Keep {name}").format(name=name))
 
     def _show_state(self, device: DeviceStatus) -> None:
-        icon, colour = theme.STATES[device.state]
+        icon, colour = theme.state_look(device.state)
         self.icon.show_icon(icon, colour)
         sheet = f"color: {colour};"
         if self.state.styleSheet() != sheet:
@@ -143,6 +161,7 @@ class DeviceCard(QFrame):
         tell(self.received, _traffic(device.changes_in, device.bytes_in))
         tell(self.sent, _traffic(device.changes_out, device.bytes_out))
         tell(self.round_trip, words.trip_in_words(device.round_trip))
+        tell(self.words, device.words or words.UNKNOWN)
 
     def _show_trouble(self, device: DeviceStatus, now: float) -> None:
         """Say what fails, since when, and when the next try is."""
@@ -159,21 +178,19 @@ class DeviceCard(QFrame):
         self.trouble.say(device.error, more, "bad" if refused else "wait")
 
     def _ask(self, asked: bool) -> None:
-        """Ask in the card whether to forget the device, or stop asking."""
+        """Ask in the card whether to remove the device, or stop asking."""
+        self.name.show_error("")
         self.question.setVisible(asked)
-        self.unpair_button.setEnabled(not asked)
+        self.remove_button.setEnabled(not asked)
         if asked:
             self.keep_button.setFocus()
         elif self.isVisible():
-            self.unpair_button.setFocus()
+            self.remove_button.setFocus()
 
-
-def _button(text: str, role: str = "") -> QPushButton:
-    button = QPushButton(text)
-    button.setAutoDefault(False)
-    if role:
-        button.setProperty("role", role)
-    return button
+    def show_removing(self, removing: bool) -> None:
+        """Let nobody ask twice while it is being removed."""
+        self.confirm_button.setEnabled(not removing)
+        self.keep_button.setEnabled(not removing)
 
 
 def _sentence(text: str) -> str:

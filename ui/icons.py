@@ -16,9 +16,13 @@ _SIZES = (16, 20, 24, 32, 40, 48, 64)
 _APP_SIZES = (16, 24, 32, 48, 64, 128, 256)
 
 
+def icon(name: str, colour: str = "") -> QIcon:
+    """The icon ``name``, drawn in ``colour``; without one as what stands beside words."""
+    return _icon(name, colour or colours.soft, colours.off)
+
+
 @lru_cache(maxsize=128)
-def icon(name: str, colour: str = colours.soft, disabled: str = "#b4bbaf") -> QIcon:
-    """The icon ``name``, drawn in ``colour``."""
+def _icon(name: str, colour: str, disabled: str) -> QIcon:
     drawn = QIcon()
     for size in _SIZES:
         drawn.addPixmap(_draw(name, colour, size))
@@ -36,7 +40,7 @@ def app_icon() -> QIcon:
 
 
 @lru_cache(maxsize=128)
-def pixmap(name: str, colour: str = colours.soft, size: int = ICON, ratio: float = 1.0) -> QPixmap:
+def pixmap(name: str, colour: str, size: int = ICON, ratio: float = 1.0) -> QPixmap:
     """The icon ``name`` for a label, ``size`` logical pixels wide on a screen of this ``ratio``."""
     drawn = _draw(name, colour, round(size * ratio))
     drawn.setDevicePixelRatio(ratio)
@@ -44,7 +48,10 @@ def pixmap(name: str, colour: str = colours.soft, size: int = ICON, ratio: float
 
 
 def _draw(name: str, colour: str, size: int) -> QPixmap:
-    source = resources.read(f"icons/{name}.svg").replace(b"currentColor", colour.encode())
+    source = resources.read(f"icons/{name}.svg")
+    source = source.replace(b"currentColor", colour.encode())
+    if name.startswith("state-"):
+        source = source.replace(b"#ffffff", colours.page.encode())  # cut out of the coloured disc
     drawn = QPixmap(size, size)
     drawn.fill(Qt.GlobalColor.transparent)
     painter = QPainter(drawn)

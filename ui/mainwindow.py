@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QMessageBox, QSplitter, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.service import Service
 from ui import icons
 from ui.about import about_text, keys_text
 from ui.actions import Actions
 from ui.coalesce import Coalesced
+from ui.identity_banner import IdentityBanner
+from ui.library_change import LibraryChange
 from ui.memory import Memory
 from ui.notelist import NoteListPane
 from ui.notemodel import title_of
 from ui.notepane import NotePane
 from ui.notice import Notice
 from ui.opennote import OpenNote
+from ui.other_library import product_name
 from ui.pair_dialog import PairDialog
 from ui.shelves import ALL, SHELVES, TRASH, Shelf
 from ui.sidebar import Sidebar
@@ -42,13 +53,17 @@ class MainWindow(QMainWindow):
         self.tasks = Tasks(self.notice.warn)
         self._memory = Memory(service.data_dir)
         self._may_close = False
+        self._starting = False
+        self._product = product_name(service.data_dir)
         self.pair_dialog: PairDialog | None = None
         self._build()
         self.open_note = OpenNote(service.notes, self.pane, self.tasks)
         self.actions_ = Actions(self)
         self.panel = SyncPanel(service, self.tasks, self)
         self._connect()
+        self._library_change = LibraryChange(self)
         self._unsubscribe = (
+            self._library_change.end,
             service.notes.subscribe(self._rows.add),
             service.subscribe(self._status.add),
         )
@@ -59,7 +74,7 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         notes = self.service.notes
         self.setObjectName("mainWindow")
-        self.setWindowTitle("Lim Notes")
+        self.setWindowTitle(self._product)
         self.setWindowIcon(icons.app_icon())
         self.sidebar = Sidebar(SHELVES, self)
         self.list = NoteListPane(notes.rows, self)
@@ -72,8 +87,19 @@ class MainWindow(QMainWindow):
             widget.setMinimumWidth(least)
             self.splitter.addWidget(widget)
         self.splitter.setStretchFactor(2, 1)
-        self.setCentralWidget(self.splitter)
+        self.setCentralWidget(self._with_banner(self.splitter))
         self._build_status_bar()
+
+    def _with_banner(self, below: QWidget) -> QWidget:
+        self.banner = IdentityBanner(self.service, self.tasks)
+        self.banner.setObjectName("topBanner")
+        both = QWidget(self)
+        column = QVBoxLayout(both)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(below, 1)
+        return both
 
     def _build_status_bar(self) -> None:
         self.sync_line = SyncLine(self)
@@ -105,7 +131,8 @@ class MainWindow(QMainWindow):
         self.notice.offer_changed.connect(lambda offers: self._claim_undo(not offers))
         self.pane.editor.edited.connect(lambda: self._claim_undo(True))
         self.sync_line.clicked.connect(self.toggle_panel)
-        self.panel.pair_wanted.connect(self.pair)
+        for wanting in (self.panel, self.banner):
+            wanting.pair_wanted.connect(self.pair)
 
     # What is shown
 
@@ -124,7 +151,7 @@ class MainWindow(QMainWindow):
         if self.open_note.oid:
             self.pane.show_row(row)
         title = title_of(row) if self.open_note.oid else ""
-        self.setWindowTitle(f"{title} — Lim Notes" if title else "Lim Notes")
+        self.setWindowTitle(f"{title} — {self._product}" if title else self._product)
 
     def _edited(self) -> None:
         self._status.add()
@@ -132,9 +159,10 @@ class MainWindow(QMainWindow):
     def show_status(self) -> None:
         """Show how sync stands."""
         status = self.service.status()
-        self.sync_line.show_status(status)
+        self.banner.show_status(status)
+        self.sync_line.show_status(status, starting=self._starting)
         self.saved.setText(self.tr("Saving…") if status.unsaved else self.tr("Saved here"))
-        self.panel.show_status(status)
+        self.panel.show_status(status, starting=self._starting)
         if self.pair_dialog is not None:
             self.pair_dialog.show_status(status)
 
@@ -240,10 +268,10 @@ class MainWindow(QMainWindow):
     # Other windows
 
     def pair(self) -> None:
-        """Ask for the address of a device, and pair with it."""
+        """Pair with another device."""
         if self.pair_dialog is None:
             parent = self.panel if self.panel.isActiveWindow() else self
-            self.pair_dialog = PairDialog(self.service, self.tasks, parent)
+            self.pair_dialog = PairDialog(self.service, parent)
             self.pair_dialog.finished.connect(self._forget_dialog)
         self.pair_dialog.open()
 
@@ -301,6 +329,19 @@ class MainWindow(QMainWindow):
         self.show_note(last if shown else self.list.model.oid_at(0))
         self.list.view.setFocus()
 
+    def go_online(self) -> None:
+        """Connect with the other devices, behind; what comes of it is shown."""
+        self._starting = True
+        self.show_status()
+        self.tasks.start(self._go_online())
+
+    async def _go_online(self) -> None:
+        try:
+            await self.service.online()
+        finally:
+            self._starting = False
+            self.show_status()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask to be ended in good order; the window goes when that is done."""
         if self._may_close:
@@ -335,6 +376,8 @@ class MainWindow(QMainWindow):
             return
         for unsubscribe in self._unsubscribe:
             unsubscribe()
+        for gathered in (self._rows, self._status):
+            gathered.stop()
         self._may_close = True
         self.panel.close()
         if self.pair_dialog is not None:

@@ -30,7 +30,7 @@ class Notice(QWidget):
         self.button = QPushButton(frame)
         self.button.clicked.connect(self.act)
         close = QToolButton(frame)
-        close.setIcon(icons.icon("close", "#c9d0c1"))
+        close.setIcon(icons.icon("close", theme.colours.on_notice))
         close.setIconSize(theme.icon_size() * 0.8)
         close.setAccessibleName(self.tr("Close the notice"))
         close.clicked.connect(self.dismiss)
@@ -64,7 +64,8 @@ class Notice(QWidget):
     def warn(self, words: str) -> None:
         """Show what went wrong, until it is closed."""
         self._show(words, "", None)
-        self._mark.setPixmap(icons.pixmap("alert", "#f0c46c", 18, self.devicePixelRatioF()))
+        colour, ratio = theme.colours.notice_wait, self.devicePixelRatioF()
+        self._mark.setPixmap(icons.pixmap("alert", colour, 18, ratio))
         self._mark.show()
         self.clock.stop()
 

@@ -32,6 +32,8 @@ class OpenNote(QObject):
         self._work: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] = lambda: None
         self._views: dict[str, ViewState] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._paused = False
 
     @property
     def oid(self) -> str:
@@ -46,7 +48,21 @@ class OpenNote(QObject):
     def create(self) -> None:
         """Open a new note; it is kept once something is written in it."""
         self._want(_NEW)
-        self._pane.focus_editor()
+        if not self._paused:
+            self._pane.focus_editor()
+
+    async def pause(self) -> None:
+        """Close the open note, and open none until ``resume``: the notes become others.
+
+        Raises StoreError; then the note stays open.
+        """
+        self._paused = True
+        await self.close()
+        self._views.clear()
+
+    def resume(self) -> None:
+        """Notes can be opened again."""
+        self._paused = False
 
     async def close(self) -> None:
         """Close the open note, with everything in it made durable.
@@ -55,6 +71,8 @@ class OpenNote(QObject):
         """
         if self._work is not None:
             await asyncio.wait([self._work])
+        if self._closing:
+            await asyncio.wait(set(self._closing))
         if self._note is not None:
             await self._notes.close(self._note)
             self._unwatch()
@@ -62,6 +80,8 @@ class OpenNote(QObject):
             self._pane.show_nothing()
 
     def _want(self, wish: str) -> None:
+        if self._paused:
+            return
         self._wish = wish
         self._put_away()
         self._pane.expect()
@@ -77,7 +97,12 @@ class OpenNote(QObject):
         if view is not None:
             self._views[note.oid] = view
         self._unwatch()
-        self._tasks.start(self._notes.close(note))
+        self._close_behind(note)
+
+    def _close_behind(self, note: Note) -> None:
+        task = self._tasks.start(self._notes.close(note))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _fulfil(self) -> None:
         try:
@@ -103,7 +128,7 @@ class OpenNote(QObject):
             self._wish = None
             self._enter(note)
         elif note is not None:
-            self._tasks.start(self._notes.close(note))
+            self._close_behind(note)
 
     def _enter(self, note: Note | None) -> None:
         self._note = note

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, QSizeF, Qt, QTimer
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.status import UNKNOWN
 from ui import icons, theme
@@ -25,6 +25,83 @@ def set_role(widget: QWidget, role: str) -> None:
         part.style().polish(part)
 
 
+class Button(QPushButton):
+    """A button that Enter presses where it has the focus, and only there."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setAutoDefault(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter clicks, as Space does."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+            return
+        super().keyPressEvent(event)
+
+
+def button(text: str, role: str = "") -> Button:
+    """A button with its role for the style sheet."""
+    made = Button(text)
+    if role:
+        made.setProperty("role", role)
+    return made
+
+
+def heading(text: str = "", *, scale: float = 1.1) -> Words:
+    """Words that stand over others."""
+    made = Words(text, wrap=scale > 1.2)
+    made.setFont(theme.font(made, scale=scale, bold=True))
+    return made
+
+
+def shortened(name: str, length: int = 24) -> str:
+    """A name on one line for use in a sentence: others choose their names, and as long as they like."""
+    name = " ".join(name.split())
+    return name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+
+
+class Switch(QCheckBox):
+    """A check box that looks like a switch: Qt draws its own without an edge on dark grounds."""
+
+    def sizeHint(self) -> QSize:
+        """Room for the switch and the words."""
+        metrics = self.fontMetrics()
+        width = _SWITCH.width() + theme.GAP + metrics.horizontalAdvance(self.text())
+        return QSize(width, max(metrics.height(), _SWITCH.height()) + 4)
+
+    def minimumSizeHint(self) -> QSize:
+        """No less."""
+        return self.sizeHint()
+
+    def hitButton(self, pos: QPoint) -> bool:
+        """It is clicked on all of it."""
+        return self.rect().contains(pos)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw it, with a ring where it has the focus."""
+        colours, on = theme.colours, self.isChecked()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        top = (self.height() - _SWITCH.height()) / 2
+        pill = QRectF(QPointF(1, top), QSizeF(_SWITCH)).adjusted(0, 0, -1, 0)
+        painter.setPen(QPen(QColor(colours.accent if on else colours.idle), 1.2))
+        painter.setBrush(QColor(colours.accent if on else colours.page))
+        painter.drawRoundedRect(pill, pill.height() / 2, pill.height() / 2)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colours.on_accent if on else colours.idle))
+        centre = pill.height() / 2
+        knob = pill.right() - centre if on else pill.left() + centre
+        painter.drawEllipse(QPointF(knob, pill.center().y()), centre - 4, centre - 4)
+        words = self.rect().adjusted(_SWITCH.width() + theme.GAP, 0, 0, 0)
+        painter.setPen(QColor(colours.accent if self.hasFocus() else colours.text))
+        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, self.text())
+        painter.end()
+
+
+_SWITCH = QSize(30, 16)
+
+
 class Picture(QWidget):
     """An icon that stands beside words, sharp on every screen."""
 
@@ -34,8 +111,9 @@ class Picture(QWidget):
         self._colour = ""
         self.setFixedSize(size, size)
 
-    def show_icon(self, name: str, colour: str = theme.colours.soft) -> None:
-        """Show the icon ``name`` in ``colour``."""
+    def show_icon(self, name: str, colour: str = "") -> None:
+        """Show the icon ``name`` in ``colour``; without one as what stands beside words."""
+        colour = colour or theme.colours.soft
         if (name, colour) != (self.name, self._colour):
             self.name, self._colour = name, colour
             self.update()
@@ -117,10 +195,19 @@ class Facts(QGridLayout):
         """Add a fact; gives what shows its value."""
         row, column = divmod(self._count, self._columns)
         self._count += 1
+        return self._add(name, row, column, 1)
+
+    def add_wide(self, name: str) -> ElidedWords:
+        """Add a fact that has a row for itself."""
+        row = -(-self._count // self._columns)
+        self._count = (row + 1) * self._columns
+        return self._add(name, row, 0, self._columns)
+
+    def _add(self, name: str, row: int, column: int, columns: int) -> ElidedWords:
         value = ElidedWords()
         value.setAccessibleName(name)
         self.addWidget(Words(name, role="soft"), row, 2 * column)
-        self.addWidget(value, row, 2 * column + 1)
+        self.addWidget(value, row, 2 * column + 1, 1, 2 * columns - 1)
         return value
 
 
@@ -131,7 +218,7 @@ def tell(shown: ElidedWords, text: str) -> None:
     set_role(shown, "faint" if text == UNKNOWN else "")
 
 
-class CopyButton(QPushButton):
+class CopyButton(Button):
     """Copies a text, and says for a moment that it did."""
 
     def __init__(self, what: str) -> None:
@@ -139,9 +226,7 @@ class CopyButton(QPushButton):
         super().__init__()
         self.content = ""
         self.setProperty("role", "quiet")
-        self.setAutoDefault(False)
-        self.setAccessibleName(what)
-        self.setToolTip(what)
+        self.set_what(what)
         self._timer = QTimer(self, singleShot=True, interval=COPIED_FOR)
         self._timer.timeout.connect(self._rest)
         self.clicked.connect(lambda: self.copy(self.content))
@@ -152,6 +237,11 @@ class CopyButton(QPushButton):
         hint = super().sizeHint()
         longer = max(self.tr("Copied"), self.tr("Copy"), key=self._width)
         return QSize(hint.width() + self._width(longer) - self._width(self.text()), hint.height())
+
+    def set_what(self, what: str) -> None:
+        """Say what it copies, to people who hear it or wait over it."""
+        self.setAccessibleName(what)
+        self.setToolTip(what)
 
     def _width(self, text: str) -> int:
         return self.fontMetrics().horizontalAdvance(text)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QWidget
 
-from app.status import Status
+from app.status import State, Status
 from ui import icons, theme
 from ui.parts import set_role
 
@@ -32,14 +32,17 @@ class SyncLine(QToolButton):
         self.sentence = ""
         """The whole of what it says."""
 
-    def show_status(self, status: Status) -> None:
-        """Show how things stand."""
-        self.sentence = " ".join(status.line().split())
-        self.setIcon(icons.icon(*_look(status)))
+    def show_status(self, status: Status, *, starting: bool = False) -> None:
+        """Show how things stand; ``starting`` as long as this device is not on the network yet."""
+        connecting = starting and not status.devices and not _hindered(status)
+        line = self.tr("Connecting…") if connecting else status.line()
+        self.sentence = " ".join(line.split())
+        look = theme.state_look(State.CONNECTING) if connecting else _look(status)
+        self.setIcon(icons.icon(*look))
         tip = self.tr("{line}\nClick for the sync status (F9)").format(line=self.sentence)
         self.setToolTip(html.escape(tip).replace("\n", "<br>"))
         self.setAccessibleName(self.tr("Sync: {line}").format(line=self.sentence))
-        set_role(self, "bad" if status.problem else "")
+        set_role(self, "bad" if _hindered(status) else "")
         self._fit()
         self.updateGeometry()
 
@@ -66,9 +69,16 @@ class SyncLine(QToolButton):
         super().keyPressEvent(event)
 
 
+def _hindered(status: Status) -> bool:
+    """Whether this device cannot sync at all before a person does something."""
+    return bool(
+        status.problem or status.locked or status.elsewhere or status.removed_by or status.outside
+    )
+
+
 def _look(status: Status) -> tuple[str, str]:
     """The icon and the colour for the sentence of ``Status.line``."""
-    if status.problem:
+    if _hindered(status):
         return "state-problem", theme.colours.bad
     mood = status.mood()
-    return theme.STATES[mood] if mood else ("device", theme.colours.soft)
+    return theme.state_look(mood) if mood else ("device", theme.colours.soft)

@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -35,12 +35,8 @@ from ui.parts import CopyButton, Words
 Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
 _ROLE = Qt.ItemDataRole
-LOOKS = {
-    "info": ("info", theme.colours.faint),
-    "warning": ("alert", theme.colours.wait),
-    "error": ("alert", theme.colours.bad),
-}
-"""The icon and its colour for each level."""
+_LOOKS = {"warning": ("alert", "wait"), "error": ("alert", "bad")}
+"""The icon and the name of its colour, where a level is not ``info``."""
 
 
 class EventModel(QAbstractTableModel):
@@ -77,7 +73,7 @@ class EventModel(QAbstractTableModel):
         if role == _ROLE.DisplayRole:
             return event.text if column else clock_in_words(event.at, time.time())
         if role == _ROLE.DecorationRole and column == 0:
-            return icons.icon(*LOOKS.get(event.level, LOOKS["info"]))
+            return _icon(event.level)
         if role == _ROLE.ForegroundRole and column == 0:
             return QColor(theme.colours.soft)
         if role == _ROLE.TextAlignmentRole:
@@ -90,6 +86,11 @@ class EventModel(QAbstractTableModel):
         """An event as a line of text."""
         event = self._events[row]
         return f"{clock_in_words(event.at, time.time())}  {event.level:<7}  {event.text}"
+
+
+def _icon(level: str) -> QIcon:
+    name, colour = _LOOKS.get(level, ("info", "faint"))
+    return icons.icon(name, getattr(theme.colours, colour))
 
 
 def _fresh(events: list[Event], last: Event | None) -> list[Event]:

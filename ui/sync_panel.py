@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -24,7 +25,9 @@ from app.status import DeviceStatus, Status
 from liblim.errors import LimError
 from ui import icons, theme
 from ui.device_card import DeviceCard
-from ui.parts import Picture, Words
+from ui.identity_banner import IdentityBanner
+from ui.namefield import NameField
+from ui.parts import Picture, Words, heading
 from ui.sync_log import SyncLog
 from ui.tasks import Tasks
 from ui.this_device import ThisDevice
@@ -46,6 +49,7 @@ class SyncPanel(QWidget):
         super().__init__(parent, Qt.WindowType.Window)
         self._service, self._tasks = service, tasks
         self._cards: dict[str, DeviceCard] = {}
+        self._starting = False
         self._timer = QTimer(self, interval=SECOND)
         self._timer.timeout.connect(self.refresh)
         self.setObjectName("syncPanel")
@@ -53,14 +57,20 @@ class SyncPanel(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click beside the name ends its editing
         self.setWindowTitle(self.tr("Sync status — Lim Notes"))
         self.setMinimumSize(640, 420)
-        self.resize(740, 760)
+        room = self.screen().availableGeometry().height() - 60
+        letters = 100 * self.fontMetrics().averageCharWidth()
+        self.resize(max(740, letters), min(880, max(room, 420)))
         self._make_parts()
         self._lay_out()
 
     def _make_parts(self) -> None:
         self.problem = Trouble()
+        self.banner = IdentityBanner(self._service, self._tasks)
+        self.banner.pair_wanted.connect(self.pair_wanted)
         self.this_device = ThisDevice()
         self.this_device.rename_wanted.connect(self._rename)
+        self.this_device.discovery_wanted.connect(self._discover)
+        self.this_device.grown.connect(self._order_stops)
         self.sync_button = QPushButton(icons.icon("sync"), self.tr("Sync now"))
         self.sync_button.clicked.connect(self._service.sync_now)
         pair = icons.icon("pair", theme.colours.on_accent)
@@ -81,7 +91,7 @@ class SyncPanel(QWidget):
         splitter.addWidget(self._make_top())
         splitter.addWidget(bottom)
         splitter.setStretchFactor(0, 1)
-        splitter.setSizes([540, 220])
+        splitter.setSizes([660, 220])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
@@ -93,7 +103,8 @@ class SyncPanel(QWidget):
         layout.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
         layout.setSpacing(theme.GAP + 2)
         layout.addWidget(self.problem)
-        layout.addWidget(_heading(self.tr("This device")))
+        layout.addWidget(self.banner)
+        layout.addWidget(heading(self.tr("This device")))
         layout.addWidget(self.this_device)
         layout.addSpacing(theme.GAP)
         layout.addLayout(self._make_devices())
@@ -113,14 +124,14 @@ class SyncPanel(QWidget):
         return area
 
     def _make_devices(self) -> QVBoxLayout:
-        heading = QHBoxLayout()
-        heading.setSpacing(theme.GAP)
-        heading.addWidget(_heading(self.tr("Paired devices")), 1)
-        heading.addWidget(self.sync_button)
-        heading.addWidget(self.pair_button)
+        head = QHBoxLayout()
+        head.setSpacing(theme.GAP)
+        head.addWidget(heading(self.tr("Paired devices")), 1)
+        head.addWidget(self.sync_button)
+        head.addWidget(self.pair_button)
         self._devices = QVBoxLayout()
         self._devices.setSpacing(theme.GAP + 2)
-        self._devices.addLayout(heading)
+        self._devices.addLayout(head)
         self._devices.addWidget(self.empty)
         return self._devices
 
@@ -134,17 +145,24 @@ class SyncPanel(QWidget):
         """Show how things stand now."""
         self.show_status(self._service.status())
 
-    def show_status(self, status: Status) -> None:
-        """Show how things stand, while anybody can see it."""
+    def show_status(self, status: Status, *, starting: bool | None = None) -> None:
+        """Show how things stand, while anybody can see it.
+
+        ``starting`` as long as this device is not on the network yet; ``None`` for "as before".
+        """
+        if starting is not None:
+            self._starting = starting
         if not self.isVisible():
             return
         now = time.time()
-        self.problem.say(status.problem)
+        self.problem.say("" if status.problem == status.locked else status.problem)
+        self.banner.show_status(status)
         self.this_device.show_status(status)
         self._show_cards(status.devices)
         for device in status.devices:
             self._cards[device.device].show_device(device, now)
         self.empty.setVisible(not status.devices)
+        self.empty.show_starting(self._starting)
         self.sync_button.setVisible(bool(status.devices))
         self.log.show_events(self._service.events)
 
@@ -157,15 +175,18 @@ class SyncPanel(QWidget):
             card = self._cards.pop(gone)
             card.hide()
             card.deleteLater()
-        self._cards = {device: self._cards.get(device) or self._new_card() for device in wanted}
+        self._cards = {
+            device: self._cards.get(device) or self._new_card(device) for device in wanted
+        }
         for place, card in enumerate(self._cards.values()):
             self._devices.insertWidget(place + 1, card)
         self._order_stops()
 
-    def _new_card(self) -> DeviceCard:
+    def _new_card(self, device: str) -> DeviceCard:
         card = DeviceCard()
         card.try_wanted.connect(self._service.sync_now)
-        card.unpair_wanted.connect(self._unpair)
+        card.rename_wanted.connect(partial(self._rename_device, device))
+        card.remove_wanted.connect(partial(self._remove, device))
         return card
 
     def _order_stops(self) -> None:
@@ -179,18 +200,35 @@ class SyncPanel(QWidget):
     # What people ask for
 
     def _rename(self, name: str) -> None:
-        self._tasks.start(self._named(self._service.rename(name)))
+        self._tasks.start(self._named(self._service.rename(name), self.this_device.name))
 
-    async def _named(self, renaming: Coroutine[Any, Any, None]) -> None:
+    def _rename_device(self, device: str, name: str) -> None:
+        renaming = self._service.rename_device(device, name)
+        self._tasks.start(self._named(renaming, self.card(device).name))
+
+    async def _named(self, renaming: Coroutine[Any, Any, None], field: NameField) -> None:
         try:
             await renaming
         except LimError as error:
-            self.this_device.show_error(str(error))
+            field.show_error(str(error))
         self.refresh()
-        self.this_device.forget_edit()
+        field.forget_edit()
 
-    def _unpair(self, device: str) -> None:
-        self._tasks.start(self._service.unpair(device))
+    def _remove(self, device: str) -> None:
+        self.card(device).show_removing(True)
+        self._tasks.start(self._removed(device, self.card(device)))
+
+    async def _removed(self, device: str, card: DeviceCard) -> None:
+        try:
+            await self._service.remove(device)
+        except LimError as error:
+            card.name.show_error(str(error))
+        finally:
+            card.show_removing(False)
+        self.refresh()
+
+    def _discover(self, on: bool) -> None:
+        self._tasks.start(self._service.set_discovery(on))
 
     # The window itself
 
@@ -225,26 +263,27 @@ class _Empty(QFrame):
         self.setObjectName("card")
         picture = Picture(48)
         picture.show_icon("pair", theme.colours.accent)
-        title = Words(self.tr("No device is paired yet"))
-        title.setFont(theme.font(title, scale=1.15, bold=True))
-        text = Words(
-            self.tr(
-                "Start Lim Notes on another device and pair the two by address. "
-                "From then on both hold the same notes, and merge what you write on either."
-            ),
-            role="soft",
-            wrap=True,
-        )
+        self._title = heading(scale=1.15)
+        self._text = Words(role="soft", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(72, 28, 72, 28)
         layout.setSpacing(theme.GAP)
         layout.addWidget(picture, 0, Qt.AlignmentFlag.AlignHCenter)
-        for words in (title, text):
+        for words in (self._title, self._text):
             words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             layout.addWidget(words)
+        self.show_starting(False)
 
-
-def _heading(text: str) -> Words:
-    heading = Words(text)
-    heading.setFont(theme.font(heading, scale=1.1, bold=True))
-    return heading
+    def show_starting(self, starting: bool) -> None:
+        """Say that none is paired, or as long as that is not known, what goes on."""
+        if starting:
+            self._title.setText(self.tr("Connecting…"))
+            self._text.setText(self.tr("The paired devices are shown in a moment."))
+            return
+        self._title.setText(self.tr("No device is paired yet"))
+        self._text.setText(
+            self.tr(
+                "Start Lim Notes on another device and pair the two: one shows a code, the other takes it. "
+                "From then on both hold the same notes, and merge what you write on either."
+            )
+        )

@@ -2,138 +2,110 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import status as words
 from app.status import Status
-from ui import icons, theme
-from ui.parts import CopyButton, ElidedWords, Facts, Picture, Words, tell
-
-NAME_LENGTH = 64
+from ui import theme
+from ui.addresses import Addresses
+from ui.namefield import NameField
+from ui.parts import Facts, Picture, Switch, Words, tell
 
 
 class ThisDevice(QFrame):
-    """This device's name, to be changed in place, its address, and what it holds."""
+    """This device's name, to be changed in place, its words and addresses, and what it holds."""
 
     rename_wanted = Signal(str)
     """Call this device so from now on."""
+    discovery_wanted = Signal(bool)
+    """Look for devices nearby and be found by them, or do not."""
+    grown = Signal()
+    """There is another number of things that the Tab key stops at."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._name = ""
-        self.error = Words(role="bad", wrap=True)
-        self.error.hide()
         picture = Picture(36)
         picture.show_icon("device", theme.colours.accent)
+        self.name = NameField()
+        self.name.set_accessible_names(
+            self.tr("Name of this device"), self.tr("Change the name of this device")
+        )
+        self.name.rename_wanted.connect(self.rename_wanted)
         texts = QVBoxLayout()
-        texts.setSpacing(0)
-        texts.addLayout(self._make_name())
-        texts.addLayout(self._make_address())
-        texts.addWidget(self.error)
+        texts.setSpacing(2)
+        texts.addWidget(self.name)
+        texts.addLayout(self._make_reach())
         head = QHBoxLayout()
         head.setSpacing(theme.GAP)
         head.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
         head.addLayout(texts, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.GAP, 10, 2 * theme.GAP, 14)
-        layout.setSpacing(theme.GAP)
+        layout.setSpacing(theme.GAP + 2)
         layout.addLayout(head)
         layout.addLayout(self._make_facts())
+        layout.addLayout(self._make_discovery())
 
-    def _make_name(self) -> QHBoxLayout:
-        self.name_field = QLineEdit()
-        self.name_field.setObjectName("deviceName")
-        self.name_field.setFont(theme.font(self.name_field, scale=1.15, bold=True))
-        self.name_field.setMaxLength(NAME_LENGTH)
-        self.name_field.setAccessibleName(self.tr("Name of this device"))
-        self.name_field.installEventFilter(self)
-        self.name_field.textEdited.connect(lambda: self.show_error(""))
-        self.name_field.editingFinished.connect(self._finish)
-        self.pencil = QToolButton()
-        self.pencil.setIcon(icons.icon("pencil"))
-        self.pencil.setToolTip(self.tr("Change the name"))
-        self.pencil.setAccessibleName(self.tr("Change the name"))
-        self.pencil.clicked.connect(self._edit)
-        row = QHBoxLayout()
-        row.addWidget(self.name_field, 1)
-        row.addWidget(self.pencil)
-        return row
-
-    def _make_address(self) -> QHBoxLayout:
+    def _make_reach(self) -> QVBoxLayout:
         self._reached = Words(role="soft")
-        self.address = ElidedWords()
-        self.address.setFont(theme.fixed_font(self.address))
-        self.copy_button = CopyButton(self.tr("Copy the address of this device"))
-        row = QHBoxLayout()
-        row.setContentsMargins(8, 0, 0, 0)  # as far in as the name
-        row.setSpacing(theme.GAP)
-        row.addWidget(self._reached)
-        row.addWidget(self.address)
-        row.addWidget(self.copy_button)
-        row.addStretch(1)
-        return row
+        self.addresses = Addresses()
+        column = QVBoxLayout()
+        column.setContentsMargins(8, 0, 0, 0)  # as far in as the name
+        column.setSpacing(4)
+        for part in (self._reached, self.addresses):
+            column.addWidget(part)
+        return column
 
     def _make_facts(self) -> Facts:
         facts = Facts(3, 2, 2)
         self.holds = facts.add(self.tr("Holds"))
         self.digest = facts.add(self.tr("Digest"))
         self.library = facts.add(self.tr("Library"))
+        self.words = facts.add_wide(self.tr("Words"))
+        self.words.more = self.tr("Other devices show these four words for this one.")
+        self.keeping = facts.add_wide(self.tr("Key"))
+        self.keeping.more = self.tr(
+            "Where the password is kept that opens this device's key file, identity.pem."
+        )
         return facts
+
+    def _make_discovery(self) -> QVBoxLayout:
+        self.discovery = Switch(self.tr("Find devices nearby, and let them find this one"))
+        self.discovery.toggled.connect(self.discovery_wanted)
+        self.discovery_problem = Words(role="soft", wrap=True)
+        column = QVBoxLayout()
+        column.setSpacing(2)
+        column.addWidget(self.discovery)
+        column.addWidget(self.discovery_problem)
+        return column
 
     @property
     def stops(self) -> list[QWidget]:
         """What the Tab key stops at, in order."""
-        return [self.name_field, self.pencil, self.copy_button]
+        return [*self.name.stops, *self.addresses.stops, self.discovery]
 
     def show_status(self, status: Status) -> None:
         """Show what holds now; a name that is being edited stays."""
-        if status.name != self._name:
-            self._name = status.name
-            if not self.name_field.isModified():
-                self.name_field.setText(status.name)
-        reached = self.tr("Other devices reach it at")
-        self._reached.setText(reached if status.listening else self.tr("It cannot be reached"))
-        self.address.show_text(status.listening)
-        self.copy_button.set_content(status.listening)
-        self.copy_button.setVisible(bool(status.listening))
+        self.name.show_name(status.name)
+        self._show_reach(status)
         saved = self.tr("{held}, saving…") if status.unsaved else self.tr("{held}, all on disk")
         tell(self.holds, saved.format(held=words.changes_in_words(status.changes)))
         tell(self.digest, status.short_digest)
         self.digest.more = status.digest
         tell(self.library, status.library[: words.SHORT])
         self.library.more = status.library
+        tell(self.words, status.words or words.UNKNOWN)
+        tell(self.keeping, status.keeping or words.UNKNOWN)
 
-    def show_error(self, sentence: str) -> None:
-        """Say why a name was not taken; the next edit takes it away."""
-        self.error.setText(sentence)
-        self.error.setVisible(bool(sentence))
-
-    def forget_edit(self) -> None:
-        """Show the name that holds instead of what was typed."""
-        self.name_field.setText(self._name)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Take Esc in the name for leaving it as it was, not for closing the window."""
-        escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
-        if watched is self.name_field and escape and self.name_field.isModified():
-            if event.type() == QEvent.Type.KeyPress:
-                self.forget_edit()
-            return True
-        return super().eventFilter(watched, event)
-
-    def _edit(self) -> None:
-        self.name_field.setFocus()
-        self.name_field.selectAll()
-
-    def _finish(self) -> None:
-        """Ask for the name that was typed, when Enter is pressed or the field is left."""
-        wanted = self.name_field.text().strip()
-        changed = self.name_field.isModified() and wanted != self._name
-        self.name_field.setModified(False)
-        if changed:
-            self.rename_wanted.emit(wanted)
-        else:
-            self.forget_edit()
+    def _show_reach(self, status: Status) -> None:
+        reached = self.tr("Other devices reach it at")
+        unreached = self.tr("Other devices cannot reach it; it connects to them.")
+        self._reached.setText(reached if status.addresses else unreached)
+        if self.addresses.show_addresses(status.addresses):
+            self.grown.emit()
+        with QSignalBlocker(self.discovery):
+            self.discovery.setChecked(status.discovery)
+        self.discovery_problem.setText(status.discovery_problem)
+        self.discovery_problem.setVisible(bool(status.discovery_problem))

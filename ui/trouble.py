@@ -8,11 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 from ui import theme
 from ui.parts import Picture, Words, set_role
 
-_LOOKS = {
-    "wait": ("alert", theme.colours.wait),
-    "bad": ("alert", theme.colours.bad),
-    "good": ("check", theme.colours.good),
-}
+_ICONS = {"wait": "alert", "bad": "alert", "good": "check"}
 
 
 class Trouble(QFrame):
@@ -22,23 +18,25 @@ class Trouble(QFrame):
         super().__init__()
         self.setObjectName("trouble")
         self.icon = Picture(20)
-        self._text = Words(wrap=True)
+        self.first = Words(wrap=True)
+        """The sentence, as a label."""
         self._more = Words(wrap=True)
-        texts = QVBoxLayout()
-        texts.setSpacing(2)
-        texts.addWidget(self._text)
-        texts.addWidget(self._more)
+        self.texts = QVBoxLayout()
+        """The column of what it says; a subclass may add to it."""
+        self.texts.setSpacing(2)
+        self.texts.addWidget(self.first)
+        self.texts.addWidget(self._more)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, theme.GAP, 10, theme.GAP)
         row.setSpacing(10)
         row.addWidget(self.icon, 0, Qt.AlignmentFlag.AlignTop)
-        row.addLayout(texts, 1)
+        row.addLayout(self.texts, 1)
         self.say("")
 
     @property
     def text(self) -> str:
         """The sentence."""
-        return self._text.text()
+        return self.first.text()
 
     @property
     def more(self) -> str:
@@ -48,8 +46,8 @@ class Trouble(QFrame):
     def say(self, text: str, more: str = "", role: str = "bad") -> None:
         """Show a sentence as ``bad``, ``wait`` (it may mend itself) or ``good``; hide without one."""
         set_role(self, role)
-        self.icon.show_icon(*_LOOKS[role])
-        self._text.setText(text)
+        self.icon.show_icon(_ICONS[role], getattr(theme.colours, role))
+        self.first.setText(text)
         self._more.setText(more)
         self._more.setVisible(bool(more))
         self.setVisible(bool(text))

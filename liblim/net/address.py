@@ -13,6 +13,8 @@ DEFAULT_PORT = 4242
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>.*))?")
 _PLAIN = re.compile(r"(?P<host>[^:\[\]]*)(?::(?P<port>[^:]*))?")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
+_ZONE = re.compile(r"[A-Za-z0-9_.@~+-]{1,32}")
+"""Names and numbers of interfaces; with a colon in it, a port behind it could be taken for a part of it."""
 
 
 class Address(NamedTuple):
@@ -66,10 +68,10 @@ def _check_host(host: str, *, bracketed: bool) -> None:
 
 def _is_ip(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        zone = getattr(ipaddress.ip_address(host), "scope_id", None)
     except ValueError:
         return False
-    return True
+    return zone is None or _ZONE.fullmatch(zone) is not None
 
 
 def is_loopback(host: str) -> bool:

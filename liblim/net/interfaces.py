@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from liblim.net.address import Address, is_loopback
 
-LAN, VPN, INTERNET, GLOBAL, LINK = "LAN", "VPN", "Internet", "IPv6", "IPv6, same network only"
+LAN, VPN, INTERNET, GLOBAL, LINK = "LAN", "VPN", "Internet", "IPv6", "LAN, IPv6"
 LOOPBACK = "this computer"
 MOST = 3
 """Addresses of one kind: temporary ones of IPv6 can be many, and nothing tells them apart."""
@@ -68,6 +68,21 @@ def rank(interfaces: Iterable[Interface], port: int, host: str = "") -> list[Own
         for label, text in found
         if host != "0.0.0.0" or ":" not in text  # noqa: S104
     ]
+
+
+def zoned(address: Address, interfaces: Iterable[Interface] | None = None) -> list[Address]:
+    """The ways to an address from here: one, unless it is link-local and its zone is not one of ours.
+
+    The zone that another device tells with its address is a name of its own (RFC 4007, section 6).
+    """
+    bare, _, zone = address.host.partition("%")
+    if _kind("", bare)[1] != LINK:
+        return [address]
+    known = _interfaces() if interfaces is None else interfaces
+    ours = [own.address.host.partition("%")[2] for own in rank(known, 0) if own.label == LINK]
+    if not ours or zone in ours:
+        return [address]
+    return [Address(f"{bare}%{own}", address.port) for own in dict.fromkeys(ours)]
 
 
 def _ranked(interfaces: Iterable[Interface], *, hidden: bool) -> list[tuple[str, str]]:

@@ -44,7 +44,6 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "too-late": Refusal("Nobody said hello within {detail} seconds.", _CHECK_ADDRESS),
     "too-slow": Refusal("Nothing of what was sent was taken for {detail} seconds.", AGAIN),
-    "too-many": Refusal("Too many strangers are connected at once.", AGAIN),
     "trouble": Refusal(
         "One of the two devices cannot read or write its notes right now.",
         "Look at what it says there; the connection is tried again by itself.",

@@ -1,4 +1,4 @@
-"""The service: start and stop, pairing by address, and what the command line gets of it."""
+"""The service: start and stop, its devices, and what the command line gets of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,7 @@ from app.folder import AlreadyRunning, Folder
 from app.service import Service
 from app.status import State
 from liblim.errors import LimError, StoreTooNew
-
-ANY_PORT = "127.0.0.1:4300"  # or the next free one
-
-
-async def started(folder: Path) -> Service:
-    service = Service(folder, listen=ANY_PORT)
-    await service.start()
-    return service
+from tests.app.services import free_port, in_step, pair, started, texts, until, write
 
 
 @pytest_asyncio.fixture
@@ -43,33 +36,10 @@ async def lap(tmp_path: Path) -> AsyncIterator[Service]:
     await service.stop()
 
 
-async def until(service: Service, true: Callable[[], bool]) -> None:
-    """Wait until something that the service tells of is true."""
-    changed = asyncio.Event()
-    stops = [
-        service.subscribe(changed.set),
-        service.notes.subscribe(lambda oids: changed.set()),
-    ]
-    async with asyncio.timeout(10):
-        while not true():
-            await changed.wait()
-            changed.clear()
-    for stop in stops:
-        stop()
-
-
-async def write(service: Service, text: str) -> str:
-    note = await service.notes.create()
-    note.body.insert(0, text)
-    await service.notes.close(note)
-    return note.oid
-
-
 @pytest.mark.asyncio
-async def test_pairing_an_empty_library_takes_the_others(desk: Service, lap: Service) -> None:
+async def test_what_two_paired_devices_tell(desk: Service, lap: Service) -> None:
     oid = await write(desk, "A note")
-    sentence = await lap.pair(desk.status().listening)
-    assert sentence == f"Paired with {desk.name}."
+    await pair(desk, lap)
     await until(lap, lambda: oid in lap.notes.rows)
     assert lap.status().library == desk.status().library
     assert await lap.notes.text(oid) == "A note"
@@ -77,82 +47,26 @@ async def test_pairing_an_empty_library_takes_the_others(desk: Service, lap: Ser
         await until(service, lambda: service.status().devices[0].state is State.UP_TO_DATE)  # noqa: B023
     device = lap.status().devices[0]
     assert (device.they_lack, device.we_lack, device.identical) == (0, 0, True)
-    assert not device.incoming
-    assert desk.status().devices[0].incoming
-    assert "were paired already" in await lap.pair(desk.status().listening)
+    assert (device.name, device.words) == (desk.name, desk.status().words)
+    assert len(device.words.split()) == 4
+    assert {device.incoming, desk.status().devices[0].incoming} == {True, False}
 
 
 @pytest.mark.asyncio
-async def test_an_empty_device_may_be_dialled_too(desk: Service, lap: Service) -> None:
-    oid = await write(desk, "A note")
-    await desk.pair(lap.status().listening)
-    await until(lap, lambda: oid in lap.notes.rows)
-
-
-@pytest.mark.asyncio
-async def test_what_was_just_typed_counts_as_a_note(desk: Service, lap: Service) -> None:
-    note = await lap.notes.create()
-    note.body.insert(0, "not yet on disk")
-    await lap.pair(desk.status().listening)
-    await until(desk, lambda: note.oid in desk.notes.rows)
-    await lap.notes.close(note)
-
-
-@pytest.mark.asyncio
-async def test_two_libraries_with_notes_are_not_mixed(desk: Service, lap: Service) -> None:
-    await write(desk, "mine")
-    await write(lap, "yours")
-    with pytest.raises(LimError, match="notes of its own"):
-        await lap.pair(desk.status().listening)
-    assert [row.title for row in lap.notes.rows.values()] == ["yours"]
-    assert lap.status().devices == desk.status().devices == ()
-
-
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
-        ("", "Enter the address"),
-        ("127.0.0.1:1", "Nothing listens at 127.0.0.1:1"),
-        ("127.0.0.1:port", "no port"),
-        ("192.0.2.1:4242", "not this computer"),
-    ],
-)
-@pytest.mark.asyncio
-async def test_pairing_that_fails_says_why(desk: Service, address: str, says: str) -> None:
-    with pytest.raises(LimError, match=says):
-        await desk.pair(address)
-
-
-@pytest.mark.asyncio
-async def test_pairing_with_oneself_is_refused(desk: Service) -> None:
-    with pytest.raises(LimError, match="same device"):
-        await desk.pair(desk.status().listening)
-
-
-@pytest.mark.asyncio
-async def test_unpaired_devices_are_forgotten_and_keep_their_notes(
-    desk: Service, lap: Service
-) -> None:
-    oid = await write(desk, "A note")
-    await lap.pair(desk.status().listening)
-    await until(lap, lambda: oid in lap.notes.rows)
-    await lap.unpair(desk.status().device)
-    assert lap.status().devices == ()
-    assert oid in lap.notes.rows
-
-
-@pytest.mark.asyncio
+@pytest.mark.usefixtures("none_left")
 async def test_port_name_and_pairing_are_remembered(desk: Service, tmp_path: Path) -> None:
-    first = await started(tmp_path / "one")
+    first = await started(tmp_path / "one", f"127.0.0.1:{free_port()}")
     await first.rename("  Lap  ")
     with pytest.raises(LimError):
         await first.rename(" ")
-    await first.pair(desk.status().listening)
+    await pair(desk, first)
     listening, device = first.status().listening, first.status().device
     await first.stop()
-    again = Service(tmp_path / "one")
+    again = Service(tmp_path / "one", discovery=False)
     await again.start()
-    assert (again.name, again.status().listening) == ("Lap", listening)
+    assert again.name == "Lap"
+    await again.online()
+    assert again.status().listening.rpartition(":")[2] == listening.rpartition(":")[2]
     assert [found.device for found in again.status().devices] == [desk.status().device]
     await until(again, lambda: again.status().devices[0].connected)
     await until(desk, lambda: [d.name for d in desk.status().devices] == ["Lap"])
@@ -160,9 +74,68 @@ async def test_port_name_and_pairing_are_remembered(desk: Service, tmp_path: Pat
     await again.stop()
     offline = Service(tmp_path / "one", offline=True)
     await offline.start()
+    await offline.look()
     assert [found.connected for found in offline.status().devices] == [False]
     assert offline.status().listening == ""
     await offline.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_device_may_be_named_from_another(desk: Service, lap: Service) -> None:
+    await pair(desk, lap)
+    await desk.rename_device(lap.status().device, "Kitchen")
+    assert desk.status().devices[0].name == "Kitchen"
+    await until(lap, lambda: lap.name == "Kitchen")
+    with pytest.raises(LimError, match="not in the library"):
+        await desk.rename_device("0" * 32, "Nobody")
+
+
+@pytest.mark.asyncio
+async def test_a_removed_device_is_told_keeps_its_notes_and_comes_back_with_a_new_key(
+    desk: Service, lap: Service
+) -> None:
+    await write(desk, "Before")
+    await pair(desk, lap)
+    await in_step(desk, lap)
+    old = lap.status().device
+    await desk.remove(old)
+    assert desk.status().devices == ()
+    await until(lap, lambda: lap.status().removed_by)
+    assert lap.status().removed_by == desk.name
+    assert "sync no more" in lap.status().line()
+    await write(desk, "After")
+    await write(lap, "Alone")
+    assert texts(lap) == ["Alone", "Before"]
+    await pair(desk, lap)
+    await in_step(desk, lap)
+    assert texts(lap) == texts(desk) == ["After", "Alone", "Before"]
+    assert lap.status().device != old
+    assert not lap.status().removed_by
+
+
+@pytest.mark.asyncio
+async def test_a_device_cannot_remove_itself_or_nobody(desk: Service) -> None:
+    with pytest.raises(LimError, match="this device itself"):
+        await desk.remove(desk.status().device)
+    with pytest.raises(LimError, match="not in the library"):
+        await desk.remove("0" * 32)
+
+
+@pytest.mark.asyncio
+async def test_a_key_in_order_is_not_made_anew(desk: Service) -> None:
+    with pytest.raises(LimError, match="in order"):
+        await desk.renew()
+
+
+@pytest.mark.asyncio
+async def test_discovery_is_remembered(tmp_path: Path) -> None:
+    for wanted in (True, False):
+        service = Service(tmp_path / "one", listen="off")
+        await service.start()
+        assert service.status().discovery == wanted
+        await service.set_discovery(False)
+        assert not service.status().discovery
+        await service.stop()
 
 
 @pytest.mark.asyncio
@@ -186,8 +159,19 @@ async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.acquire()
     folder.release()
-    with pytest.raises(LimError, match="on this computer only"):
-        await Service(tmp_path / "other", listen="192.0.2.1:4242").start()
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_listened_at_is_said_and_the_notes_are_there(tmp_path: Path) -> None:
+    with pytest.raises(LimError, match="port"):
+        await Service(tmp_path / "other", listen="127.0.0.1:x").start()
+    service = Service(tmp_path / "other", listen="192.0.2.1:4242", discovery=False)
+    await service.start()
+    with pytest.raises(LimError) as caught:
+        await service.online()
+    assert service.status().problem == str(caught.value)
+    await write(service, "still works")
+    await service.stop()
 
 
 # The command line
@@ -233,14 +217,20 @@ def test_the_command_line(tmp_path: Path, running: bool) -> None:
         assert command(tmp_path, "show", "Milk, bread") == "Milk, bread\n😀\nmore\n"
         assert "There is no note" in command(tmp_path, "show", "zzz", code=1)
         facts: dict[str, Any] = msgspec.json.decode(command(tmp_path, "status", "--json"))
-        assert facts["changes"] == 2
+        assert len(facts["words"].split()) == 4
         assert facts["devices"] == []
         assert bool(facts["listening"]) == running
-        assert f"2 changes, digest {facts['digest'][:8]}" in command(tmp_path, "status")
+        assert f"digest {facts['digest'][:8]}" in command(tmp_path, "status")
         listed = msgspec.json.decode(command(tmp_path, "list", "--json"))
         assert [row["oid"] for row in listed] == [oid]
         assert command(tmp_path, "list", "--trash") == ""
-        assert "Nothing listens" in command(tmp_path, "pair", "127.0.0.1:1", code=1)
+        device = facts["device"][:8]
+        assert command(tmp_path, "rename", device, "Desk") == ""
+        assert command(tmp_path, "status").startswith("Desk: ")
+        assert "this device itself" in command(tmp_path, "remove", "Desk", code=1)
+        assert "There is no device" in command(tmp_path, "remove", "Lap", code=1)
+        assert "in order" in command(tmp_path, "identity", "new", code=1)
+        assert "already" in command(tmp_path, "identity", "keep")
 
 
 def test_there_is_no_window_without_one(tmp_path: Path) -> None:

@@ -35,8 +35,15 @@ class App:
         """Start the process, and wait until its window shows."""
         driver = Path(__file__).with_name("driver.py")
         command = [sys.executable, "-u", str(driver), "--data-dir", str(self.data_dir)]
+        command.append("--no-discovery")  # other tests run on this computer
         # Comparing every character after every event is for the small texts of tests.
-        environment = {**os.environ, "LIMNOTES_CHECK": "raise", "PYTHONFAULTHANDLER": "1"}
+        environment = {
+            **os.environ,
+            "LIMNOTES_CHECK": "raise",
+            "LIMNOTES_BEHIND_ROUTER": "yes",
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self.arguments],
@@ -116,6 +123,8 @@ class Wire:
         self._whole = threading.Event()
         self._whole.set()
         self._sockets: list[socket.socket] = []
+        self.carried = bytearray()
+        """All that went through, in both directions."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def retarget(self, target: str) -> None:
@@ -165,18 +174,18 @@ class Wire:
                 continue
             self._sockets.append(far)
             for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
 
-
-def _carry(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        pass
-    finally:
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                self.carried += data
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
 
 
 def eventually(look: Any, seconds: float = TIMEOUT) -> None:

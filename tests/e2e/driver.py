@@ -1,7 +1,8 @@
 """The real app in a process of its own, worked through Qt events that come over standard input.
 
 Reads a JSON object a line, ``{"do": "type", ...}``, and answers each with one.  Nothing of the app is
-replaced: the window, the loop, the database and the sockets are those that a person gets.
+replaced: the window, the loop, the database and the sockets are those that a person gets.  Only with
+``LIMNOTES_BEHIND_ROUTER`` it does not tell its addresses, so that a test can cut the one way to it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from PySide6.QtGui import QInputMethodEvent, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from liblim.net import upkeep
 from ui import application, launch
 from ui.editor import NoteEditor
 from ui.mainwindow import MainWindow
+from ui.pair_dialog import PairDialog
 
 LOOK_AGAIN = 5
 """Milliseconds between two looks at what is waited for."""
@@ -142,6 +145,27 @@ class Driver(QObject):
     def line(self) -> str:
         return str(self.status().line())
 
+    def online(self) -> bool:
+        """Whether it is on the network, behind the window that shows."""
+        assert self.window is not None
+        return self.window.service.network.online
+
+    def library(self) -> str:
+        return str(self.status().library)
+
+    def device(self) -> str:
+        return str(self.status().device)
+
+    def remove(self, device: str) -> None:
+        """Remove a device by its card in the sync status panel."""
+        assert self.window is not None
+        if not self.window.panel.isVisible():
+            self.window.toggle_panel()
+        self.window.panel.card(device).confirm_button.click()
+
+    def removed_by(self) -> str:
+        return str(self.status().removed_by)
+
     def ready(self) -> bool:
         return self.window is not None and self.window.isVisible()
 
@@ -192,24 +216,50 @@ class Driver(QObject):
         oid = next(row.oid for row in rows if row.title == title and not row.trashed)
         self.window.show_note(oid)
 
-    def pair(self, address: str) -> None:
-        """Through the dialog, as a person does."""
-        assert self.window is not None
-        self.window.pair()
-        dialog = self.window.pair_dialog
-        assert dialog is not None
-        dialog.address_field.setText(address)
-        QTest.keyClick(dialog.address_field, Qt.Key.Key_Return)
+    def show_code(self) -> str:
+        """Show a code in the pairing dialog, as a person does; returns it."""
+        dialog = self._pair_dialog()
+        dialog.choice.show_choice.click()
+        return dialog.code.code.text()
 
-    def pairing(self) -> str:
-        """What the pairing dialog says."""
+    def enter_code(self, address: str, code: str) -> None:
+        """Enter what the other device shows in the pairing dialog."""
+        dialog = self._pair_dialog()
+        dialog.choice.enter_choice.click()
+        QTest.keyClicks(dialog.enter.address_field, address)
+        QTest.keyClicks(dialog.enter.code_field, code)
+        QTest.keyClick(dialog.enter.code_field, Qt.Key.Key_Return)
+
+    def accept(self, *, keep_apart: bool = False) -> None:
+        """Accept the other device in the pairing dialog."""
+        dialog = self._pair_dialog()
+        if keep_apart:
+            dialog.confirm.keep_apart.click()
+        dialog.accept_button.click()
+
+    def page(self) -> str:
+        """What kind of page the pairing dialog shows."""
         assert self.window is not None
-        return self.window.pair_dialog.answer.text if self.window.pair_dialog is not None else ""
+        dialog = self.window.pair_dialog
+        return type(dialog.page).__name__ if dialog is not None else ""
+
+    def _pair_dialog(self) -> PairDialog:
+        assert self.window is not None
+        if self.window.pair_dialog is None:
+            self.window.pair()
+        assert self.window.pair_dialog is not None
+        return self.window.pair_dialog
 
     def close_dialog(self) -> None:
         assert self.window is not None
         assert self.window.pair_dialog is not None
         QTest.keyClick(self.window.pair_dialog, Qt.Key.Key_Escape)
+        self.window.activateWindow()  # which a window manager does
+
+    def active(self) -> bool:
+        """Whether the window takes keys."""
+        assert self.window is not None
+        return self.window.isActiveWindow()
 
     def minimise(self) -> None:
         assert self.window is not None
@@ -225,7 +275,14 @@ def _answer(**facts: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def hide_addresses() -> None:
+    """Let no other device learn this one's addresses, as behind a router: there is one way to it, by hand."""
+    vars(upkeep)["own_addresses"] = lambda port, host="": []
+
+
 if __name__ == "__main__":
+    if "LIMNOTES_BEHIND_ROUTER" in os.environ:
+        hide_addresses()
     # The app's own application, made a moment early: the driver is an object of its thread.
     prepared = application.make_application()
     application.make_application = lambda: prepared

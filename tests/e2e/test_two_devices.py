@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.apps import App, Wire
+from tests.e2e.apps import App, Wire, eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -27,30 +28,50 @@ class Pair:
     """Desk listens; Lap reaches it over a wire that can be cut, and is reached by nobody."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.desk = stack.enter_context(App(folder / "desk"))
+        self.desk = stack.enter_context(App(folder / "desk", "--listen", "127.0.0.1:4242"))
+        self.desk.wait("online", True)
         self.wire = Wire(self.desk.do("listening"))
         stack.callback(self.wire.close)
         self.lap = stack.enter_context(App(folder / "lap", "--listen", "off"))
+        self.lap.wait("online", True)
 
-    def pair(self) -> None:
-        """Pair them, and wait until they say that they are identical."""
-        self.lap.do("pair", address=self.wire.address)
-        self.lap.wait("pairing", f"Paired with {self.desk.do('name')}.")
-        self.lap.do("close_dialog")
+    def compare(self) -> str:
+        """Go as far as the words that two people compare; returns the code."""
+        code: str = self.desk.do("show_code")
+        self.lap.do("enter_code", address=self.wire.address, code=code)
+        for app in (self.desk, self.lap):
+            app.wait("page", "ConfirmPage")
+        return code
+
+    def pair(self, *, keep_apart: bool = False) -> str:
+        """Pair them, and wait until they say that they are identical; returns the code."""
+        code = self.compare()
+        self.desk.do("accept")
+        self.lap.do("accept", keep_apart=keep_apart)
+        for app in (self.desk, self.lap):
+            app.wait("page", "PairedPage")
+            app.do("close_dialog")
+            app.wait("active", True)
         self.meet()
+        return code
 
     def meet(self) -> None:
         """Wait until both say that they are identical, and are."""
         for app in (self.desk, self.lap):
             app.wait("states", ["up to date"])
             app.wait("identical", [True])
-        self.lap.wait("digest", self.desk.do("digest"))
+        eventually(lambda: self.lap.do("digest") == self.desk.do("digest"))
 
     def part(self) -> None:
         """Cut the wire, and wait until both have noticed."""
         self.wire.cut()
         for app in (self.desk, self.lap):
             app.wait("connected", 0)
+
+    def find_again(self) -> None:
+        """Let the wire lead to where Desk listens now that it was started again."""
+        self.desk.wait("online", True)
+        self.wire.retarget(self.desk.do("listening"))
 
     def rejoin(self) -> None:
         """Mend the wire and have it tried at once."""
@@ -163,7 +184,7 @@ def test_kill_at_any_moment(pair: Pair, seed: int) -> None:
         pair.desk.wait("opened", "Kill")
         found = pair.desk.do("text")
         assert found.startswith(saved), f"seed {seed}: {saved!r} was saved, {found!r} is there"
-        pair.wire.retarget(pair.desk.do("listening"))
+        pair.find_again()
         pair.meet()
         assert pair.lap.do("text") == found
 
@@ -180,11 +201,77 @@ def test_orderly_ends(pair: Pair) -> None:
     pair.lap.do("type", text=", and more")
     assert pair.lap.terminate() == 0
     pair.desk.restart()
-    pair.wire.retarget(pair.desk.do("listening"))
+    pair.find_again()
     pair.lap.restart()
     pair.meet()
     pair.desk.do("open", title="End")
     pair.desk.wait("text", "End\nlast words, and more")
+
+
+def test_what_is_typed_is_seen_by_nobody_on_the_way(pair: Pair) -> None:
+    """Neither a note nor the code goes over the wire in the clear, or into what is printed."""
+    code = pair.pair()
+    canary = "canary-7f3a91c2"
+    pair.note(f"{canary} in a note\n")
+    pair.lap.do("caret", end=True)
+    pair.lap.do("type", text=canary)
+    pair.desk.wait("text", f"{canary} in a note\n{canary}")
+    assert len(pair.wire.carried) > 5000
+    for secret in (canary, code, code.replace(" ", "")):
+        assert secret.encode() not in pair.wire.carried
+        for app in (pair.desk, pair.lap):
+            assert secret not in app.log.read_text()
+
+
+def test_notes_of_ones_own_come_along(pair: Pair) -> None:
+    for app, text in ((pair.desk, "Of desk"), (pair.lap, "Of lap")):
+        app.do("key", keys="Ctrl+N")
+        app.do("type", text=text)
+        app.wait("saved", True)
+    pair.pair()
+    for app in (pair.desk, pair.lap):
+        app.wait("titles", ["Of desk", "Of lap"])
+    pair.meet()
+
+
+def test_notes_of_ones_own_stay_apart(pair: Pair) -> None:
+    for app, text in ((pair.desk, "Of desk"), (pair.lap, "Of lap")):
+        app.do("key", keys="Ctrl+N")
+        app.do("type", text=text)
+        app.wait("saved", True)
+    pair.pair(keep_apart=True)
+    pair.lap.wait("titles", ["Of desk"])
+    assert pair.desk.do("titles") == ["Of desk"]
+
+
+def test_a_kill_while_joining_loses_no_note(pair: Pair, seed: int) -> None:
+    """Whatever came of pairing, the notes are there after the restart, each once."""
+    rng = random.Random(seed)
+    for app, text in ((pair.desk, "Of desk"), (pair.lap, "Of lap")):
+        app.do("key", keys="Ctrl+N")
+        app.do("type", text=text)
+        app.wait("saved", True)
+    pair.compare()
+    pair.desk.do("accept")
+    pair.lap.do("accept")
+    time.sleep(rng.random() * 0.4)
+    pair.lap.kill()
+    pair.lap.restart()
+    pair.lap.wait("online", True)
+    joined = pair.lap.do("library") == pair.desk.do("library")
+    pair.lap.wait("titles", ["Of desk", "Of lap"] if joined else ["Of lap"])
+
+
+def test_a_removed_device_is_told_and_keeps_its_notes(pair: Pair) -> None:
+    pair.pair()
+    pair.note("Shared")
+    pair.desk.do("remove", device=pair.lap.do("device"))
+    pair.lap.wait("removed_by", pair.desk.do("name"))
+    pair.desk.do("key", keys="Ctrl+N")
+    pair.desk.do("type", text="Not for Lap")
+    pair.desk.wait("saved", True)
+    assert pair.lap.do("titles") == ["Shared"]
+    assert pair.desk.do("states") == []
 
 
 def test_a_second_launch_raises_the_first_window(apps: ExitStack, tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -17,11 +17,14 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.pairing import Joining, Nearby, PairingView, Phase
 from app.service import Service
-from app.status import DeviceStatus, Event, State, Status
+from app.status import DeviceStatus, Event, OwnAddress, State, Status
+from liblim.errors import LimError
 
 LAPTOP, TABLET, OFFICE = "d" * 32, "a" * 32, "b" * 32
 DIGEST = "3f9a1c0b" * 8
+DESK_WORDS, LAPTOP_WORDS = "maple orbit candy violin", "ocean pencil silver tiger"
 
 
 def device(**facts: Any) -> DeviceStatus:
@@ -46,8 +49,9 @@ def device(**facts: Any) -> DeviceStatus:
         error_since=None,
         next_try=None,
         agent="limnotes/0.1.0",
+        words=LAPTOP_WORDS,
     )
-    return dataclasses.replace(plain, **facts)
+    return replace(plain, **facts)
 
 
 def syncing() -> DeviceStatus:
@@ -84,6 +88,62 @@ def waiting(left: float = 14) -> DeviceStatus:
     )
 
 
+ADDRESSES = (
+    OwnAddress("192.168.1.20:4242", "LAN"),
+    OwnAddress("100.64.0.3:4242", "VPN"),
+    OwnAddress("[2001:db8:17::a0:5]:4242", "IPv6"),
+)
+
+
+class FakePairing:
+    """As much of ``Pairing`` as the dialog uses; a test says what comes of what is asked."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self.view = PairingView()
+        self.nearby: list[Nearby] = []
+        self.refusal: LimError | None = None
+        self._asked = asked
+
+    def turn(self, phase: Phase, **facts: Any) -> None:
+        """Let pairing be there."""
+        known: dict[str, Any] = {"own_words": DESK_WORDS, "addresses": ADDRESSES, "notes": 12}
+        self.view = PairingView(phase=phase, **(known | facts))
+
+    def show_code(self, left: float = 180.0, **facts: Any) -> None:
+        """Let a code be shown, for so many seconds."""
+        known = {"code": "4071 8826", "until": time.time() + left, "tries": 3}
+        self.turn(Phase.SHOWING, **(known | facts))
+
+    def meet(self, phase: Phase = Phase.CONFIRM, **facts: Any) -> None:
+        """Let the laptop be at the other end."""
+        known = {"peer": LAPTOP, "peer_name": "Laptop", "peer_words": LAPTOP_WORDS}
+        self.turn(phase, **(known | facts))
+
+    def show(self) -> None:
+        self._ask("show")
+        self.show_code()
+
+    def dial(self, address: str, code: str) -> None:
+        self._ask(f"dial {address} {code}")
+        self.turn(Phase.CONNECTING)
+
+    def accept(self, joining: Joining = Joining.ADD_MINE) -> None:
+        self._ask(f"accept {joining.value}")
+        self.view = replace(self.view, phase=Phase.WAITING)
+
+    def refuse(self) -> None:
+        self._ask("refuse")  # the other device is told first
+
+    def cancel(self) -> None:
+        self._ask("cancel")
+        self.turn(Phase.IDLE)
+
+    def _ask(self, what: str) -> None:
+        self._asked.append(what)
+        if self.refusal is not None:
+            raise self.refusal
+
+
 class FakeService:
     """As much of ``Service`` as the sync views use."""
 
@@ -93,9 +153,11 @@ class FakeService:
         self.listening = "127.0.0.1:4242"
         self.problem = ""
         self.events: deque[Event] = deque(maxlen=5)
+        self.facts: dict[str, Any] = {}
+        """What is different in the status."""
         self.asked: list[str] = []
-        self.answer: asyncio.Future[str] | None = None
         self.refusal: Exception | None = None
+        self.pairing = FakePairing(self.asked)
 
     @property
     def real(self) -> Service:
@@ -103,7 +165,7 @@ class FakeService:
         return cast(Service, self)
 
     def status(self) -> Status:
-        return Status(
+        plain = Status(
             library="5be2c1d0" * 4,
             device="e" * 32,
             name=self.name,
@@ -113,7 +175,11 @@ class FakeService:
             unsaved=False,
             problem=self.problem,
             devices=self.devices,
+            words=DESK_WORDS,
+            addresses=ADDRESSES if self.listening else (),
+            keeping="in the keyring of this system",
         )
+        return replace(plain, **self.facts)
 
     def log(self, text: str, level: str = "info") -> None:
         self.events.append(Event(time.time(), level, "", text))
@@ -121,19 +187,40 @@ class FakeService:
     def sync_now(self) -> None:
         self.asked.append("sync")
 
-    async def rename(self, name: str) -> None:
-        self.asked.append(f"rename {name}")
+    async def _do(self, what: str) -> None:
+        self.asked.append(what)
         if self.refusal is not None:
             raise self.refusal
+
+    async def rename(self, name: str) -> None:
+        await self._do(f"rename {name}")
         self.name = name
 
-    async def unpair(self, device: str) -> None:
-        self.asked.append(f"unpair {device}")
+    async def rename_device(self, device: str, name: str) -> None:
+        await self._do(f"rename {device} {name}")
+        self.devices = tuple(
+            replace(known, name=name) if known.device == device else known for known in self.devices
+        )
 
-    async def pair(self, address: str) -> str:
-        self.asked.append(f"pair {address}")
-        self.answer = asyncio.get_running_loop().create_future()
-        return await self.answer
+    async def remove(self, device: str) -> None:
+        await self._do(f"remove {device}")
+        self.devices = tuple(known for known in self.devices if known.device != device)
+
+    async def set_discovery(self, on: bool) -> None:
+        await self._do(f"discovery {on}")
+        self.facts["discovery"] = on
+
+    async def unlock(self) -> None:
+        await self._do("unlock")
+        self.facts["locked"] = ""
+
+    async def renew(self) -> None:
+        await self._do("renew")
+        self.facts["locked"] = ""
+
+    async def answer_moved(self, stay: bool) -> None:
+        await self._do(f"moved {stay}")
+        self.facts["elsewhere"] = False
 
 
 Test = Callable[[], Coroutine[Any, Any, None]]

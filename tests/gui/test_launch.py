@@ -14,9 +14,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.service import Service
-from liblim.errors import StoreError
+from liblim.errors import LimError, StoreError
 from tests.gui.syncing import Test
-from tests.gui.windows import until
+from tests.gui.windows import titles, until
 from ui import application
 from ui.mainwindow import MainWindow
 
@@ -106,6 +106,96 @@ def test_a_second_launch_raises_the_window(on_qt: Run, tmp_path: Path) -> None:
         assert not service.raise_window()
 
     on_qt(test)
+
+
+def test_the_window_shows_before_the_network(on_qt: Run, tmp_path: Path) -> None:
+    class Slow(Service):
+        """A service whose keyring takes its time."""
+
+        async def online(self) -> None:
+            await gate.wait()
+            raise LimError("Port 4242 is taken.")
+
+    async def test() -> None:
+        life, window = await begun(Slow(tmp_path, offline=True))
+        assert window.sync_line.sentence == "Connecting…"
+        window.new_note()
+        QTest.keyClicks(window.pane.editor, "Milk")
+        await until(lambda: window.pane.editor.toPlainText() == "Milk")
+        gate.set()
+        await until(lambda: window.notice.text == "Port 4242 is taken.")
+        assert window.sync_line.sentence == "On this device only"
+        window.close()
+        assert await life == 0
+
+    gate = asyncio.Event()
+    on_qt(test)
+
+
+def test_a_window_can_be_closed_while_it_goes_online(on_qt: Run, tmp_path: Path) -> None:
+    class Stuck(Service):
+        """A service whose keyring asks for a password that nobody types."""
+
+        async def online(self) -> None:
+            await asyncio.Event().wait()
+
+    async def test() -> None:
+        life, window = await begun(Stuck(tmp_path, offline=True))
+        window.close()
+        assert await life == 0
+
+    on_qt(test)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("Make a new key", 0), ("Quit", 1)])
+def test_a_lost_key_is_replaced_only_if_a_person_says_so(
+    answer: str, code: int, on_qt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "_unseen", lambda: False)
+
+    async def test() -> None:
+        await write_one(tmp_path)
+        before = (tmp_path / "identity.pem").read_bytes()
+        (tmp_path / "identity.pem").write_bytes(b"damaged")
+        life = asyncio.get_running_loop().create_task(
+            application.live(Service(tmp_path, offline=True))
+        )
+        box = await the_box()
+        assert "identity.pem" in box.informativeText()
+        next(button for button in box.buttons() if button.text() == answer).click()
+        if code == 0:
+            await until(lambda: the_window() is not None)
+            window = the_window()
+            assert window is not None
+            await until(lambda: titles(window) == ["Milk"])
+            window.close()
+        assert await life == code
+        now = (tmp_path / "identity.pem").read_bytes()
+        assert (now == b"damaged") == (code == 1)
+        assert now != before
+
+    on_qt(test)
+
+
+async def write_one(folder: Path) -> None:
+    """Leave a note in a folder."""
+    service = Service(folder, offline=True)
+    await service.start()
+    note = await service.notes.create()
+    note.body.insert(0, "Milk")
+    await service.notes.close(note)
+    await service.stop()
+
+
+async def the_box() -> QMessageBox:
+    """The message box that is shown, once it is."""
+
+    def found() -> list[QMessageBox]:
+        widgets = QApplication.topLevelWidgets()
+        return [each for each in widgets if isinstance(each, QMessageBox) and each.isVisible()]
+
+    await until(found)
+    return found()[0]
 
 
 async def asked(window: MainWindow, answer: str) -> None:

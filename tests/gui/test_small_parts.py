@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QByteArray, QDate, QLocale, QSize
 from PySide6.QtGui import QColor, QFont, QImage, QTextCursor
-from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QApplication, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 import resources
@@ -87,8 +87,7 @@ def test_there_is_no_such_icon() -> None:
 
 
 def test_every_state_has_a_shape_of_its_own() -> None:
-    assert theme.STATES.keys() == set(State)
-    shapes = {icon for icon, _ in theme.STATES.values()}
+    shapes = {theme.state_look(state)[0] for state in State}
     assert len(shapes) == len(State)
     assert shapes <= set(NAMES)
 
@@ -104,7 +103,6 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-LIGHT = theme.LIGHT
 PAIRS = [
     *((ink, ground) for ink in ("text", "soft", "faint") for ground in ("page", "list", "ground")),
     *((ink, ground) for ink in ("text", "soft") for ground in ("chosen", "chosen_idle", "hover")),
@@ -115,16 +113,42 @@ PAIRS = [
     ("good", "good_ground"),
     ("wait", "wait_ground"),
     ("bad", "bad_ground"),
+    ("on_notice", "notice"),
+    ("notice_accent", "notice"),
+    ("on_notice", "notice_hover"),
 ]
 
 
+@pytest.mark.parametrize("look", [theme.LIGHT, theme.DARK])
 @pytest.mark.parametrize(("ink", "ground"), PAIRS)
-def test_text_is_legible(ink: str, ground: str) -> None:
-    light, dark = sorted(luminance(getattr(LIGHT, name)) for name in (ink, ground))[::-1]
+def test_text_is_legible(look: theme.Colours, ink: str, ground: str) -> None:
+    light, dark = sorted(luminance(getattr(look, name)) for name in (ink, ground))[::-1]
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_the_style_sheet_is_filled_in() -> None:
+@pytest.fixture
+def light(qapp: QApplication) -> Iterator[None]:
+    yield
+    theme.apply(qapp, theme.LIGHT)
+
+
+@pytest.mark.usefixtures("light")
+def test_whatever_is_drawn_has_the_colours_of_the_look(qapp: QApplication) -> None:
+    tick = icons.icon("check")
+    theme.apply(qapp, theme.DARK)
+    assert theme.colours == theme.DARK
+    assert qapp.palette().base().color().name() == theme.DARK.page
+    assert theme.DARK.accent in qapp.styleSheet()
+    assert theme.state_look(State.REFUSED) == ("state-refused", theme.DARK.bad)
+    assert icons.icon("check").cacheKey() != tick.cacheKey()
+    theme.apply(qapp)  # as the system is: nobody chose here
+    assert theme.colours == theme.LIGHT
+
+
+@pytest.mark.usefixtures("light")
+@pytest.mark.parametrize("look", [theme.LIGHT, theme.DARK])
+def test_the_style_sheet_is_filled_in(qapp: QApplication, look: theme.Colours) -> None:
+    theme.apply(qapp, look)
     sheet = theme.style_sheet()
     assert "$" not in sheet
     assert sheet.count("{") == sheet.count("}")
@@ -249,7 +273,8 @@ def test_a_notice_goes_by_itself_and_a_warning_stays(notice: Notice) -> None:
     assert notice.text == ""
 
 
-NOTHING = {"trashed": False, "kept": False, "newer": False}
+def note_row(*, trashed: bool = False, kept: bool = False, newer: bool = False) -> NoteRow:
+    return NoteRow("a", "", "", 0, trashed=trashed, kept=kept, newer=newer)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +289,7 @@ NOTHING = {"trashed": False, "kept": False, "newer": False}
 def test_banner(qtbot: QtBot, facts: dict[str, bool], words: str, offer: str) -> None:
     banner = NoteBanner()
     qtbot.addWidget(banner)
-    banner.show_row(NoteRow("a", "", "", 0, **{**NOTHING, **facts}))
+    banner.show_row(note_row(**facts))
     assert banner.text.startswith(words)
     assert bool(banner.text) == bool(words)
     assert banner.button.text() == offer

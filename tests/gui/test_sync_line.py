@@ -41,6 +41,21 @@ def test_a_problem_is_told_in_words_and_looks_like_one(qtbot: QtBot) -> None:
     assert shown.property("role") == ""
 
 
+def test_until_it_is_online_it_says_that_it_connects(qtbot: QtBot) -> None:
+    service = FakeService()
+    shown = line(qtbot, service)
+    assert shown.sentence == "On this device only"
+    shown.show_status(service.status(), starting=True)
+    assert shown.sentence == "Connecting…"
+    service.devices = (waiting(),)  # more is known by now
+    shown.show_status(service.status(), starting=True)
+    assert shown.sentence.startswith("Office is not connected")
+    service.devices, service.facts["locked"] = (), "The keyring is locked."
+    shown.show_status(service.status(), starting=True)
+    assert shown.sentence == "The keyring is locked."
+    assert shown.property("role") == "bad"
+
+
 def test_a_long_sentence_is_cut_and_does_not_widen_the_window(qtbot: QtBot) -> None:
     shown = line(qtbot, FakeService(device(name="x" * 64)))
     assert shown.minimumSizeHint().width() >= 0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QItemSelectionModel, QModelIndex, Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
@@ -15,8 +15,11 @@ from pytestqt.qtbot import QtBot
 from app.status import DeviceStatus, State
 from liblim.errors import LimError
 from tests.gui.syncing import (
+    ADDRESSES,
+    DESK_WORDS,
     DIGEST,
     LAPTOP,
+    LAPTOP_WORDS,
     OFFICE,
     TABLET,
     FakeService,
@@ -29,6 +32,7 @@ from tests.gui.syncing import (
     waiting,
 )
 from ui.device_card import DeviceCard
+from ui.parts import CopyButton
 from ui.sync_panel import SyncPanel
 from ui.tasks import Tasks
 
@@ -73,6 +77,7 @@ def test_a_device_that_is_identical(panel: SyncPanel) -> None:
     card = panel.card(LAPTOP)
     assert card.accessibleName() == "Laptop: Up to date"
     assert card.icon.name == "state-up-to-date"
+    assert card.words.text() == LAPTOP_WORDS
     assert card.chip.text() == "identical, 3f9a1c0b"
     assert DIGEST in card.chip.more
     assert card.path.text() == "127.0.0.1:4243, it connects to us, limnotes/0.1.0"
@@ -110,7 +115,7 @@ def test_a_device_that_is_refused(panel: SyncPanel, service: FakeService) -> Non
     show(panel, service, refused)
     card = panel.card(OFFICE)
     assert card.trouble.property("role") == "bad"
-    assert card.name.text() == "Device bbbbbbbb"
+    assert card.name.field.text() == "Device bbbbbbbb"
 
 
 def test_while_it_is_tried_no_next_try_is_told(panel: SyncPanel, service: FakeService) -> None:
@@ -134,15 +139,20 @@ def test_nothing_is_ever_told_in_percent_or_called_synced(panel: SyncPanel) -> N
 def test_names_from_others_are_plain_text(panel: SyncPanel, service: FakeService) -> None:
     show(panel, service, device(name="<h1>Big</h1>\nname" + "x" * 200))
     card = panel.card(LAPTOP)
-    assert card.name.text().startswith("<h1>Big</h1> name")
-    assert card.name.textFormat() == Qt.TextFormat.PlainText
+    assert card.name.field.text().startswith("<h1>Big</h1> name")
+    card.remove_button.click()
+    assert "Remove <h1>Big</h1> name" in words(card)
+    labels = card.findChildren(QLabel)
+    assert {label.textFormat() for label in labels} == {Qt.TextFormat.PlainText}
     assert card.width() <= panel.width()
 
 
 def test_this_device(panel: SyncPanel) -> None:
     this = panel.this_device
-    assert this.name_field.text() == "Desk"
-    assert this.address.text() == "127.0.0.1:4242"
+    assert this.name.field.text() == "Desk"
+    assert this.words.text() == DESK_WORDS
+    assert this.addresses.texts == [(own.label, own.address) for own in ADDRESSES]
+    assert this.keeping.text() == "in the keyring of this system"
     assert this.holds.text() == "1,241 changes, all on disk"
     assert (this.digest.text(), this.digest.more) == ("3f9a1c0b", DIGEST)
     assert this.library.text() == "5be2c1d0"
@@ -166,12 +176,32 @@ def test_a_problem_of_this_device_stands_on_top(panel: SyncPanel, service: FakeS
     assert panel.problem.isVisible()
 
 
+def test_what_a_locked_key_means_is_told_once(panel: SyncPanel, service: FakeService) -> None:
+    service.facts["locked"] = service.problem = "The keyring is locked."
+    panel.refresh()
+    assert not panel.problem.isVisible()
+    assert panel.banner.text == "The keyring is locked."
+
+
+def test_as_long_as_it_is_not_known_no_device_is_called_missing(
+    panel: SyncPanel, service: FakeService
+) -> None:
+    service.devices = ()
+    panel.show_status(service.status(), starting=True)
+    assert "Connecting…" in words(panel.empty)
+    assert "No device is paired yet" not in words(panel.empty)
+    panel.refresh()
+    assert "Connecting…" in words(panel.empty)
+    panel.show_status(service.status(), starting=False)
+    assert "No device is paired yet" in words(panel.empty)
+
+
 def test_hidden_it_costs_nothing(panel: SyncPanel, service: FakeService) -> None:
     panel.close()
     show(panel, service, device(name="Renamed"))
-    assert panel.card(LAPTOP).name.text() == "Laptop"
+    assert panel.card(LAPTOP).name.field.text() == "Laptop"
     panel.show()
-    assert panel.card(LAPTOP).name.text() == "Renamed"
+    assert panel.card(LAPTOP).name.field.text() == "Renamed"
 
 
 # ---- changing in place
@@ -194,7 +224,7 @@ def test_focus_stays_in_a_card_whose_button_goes(panel: SyncPanel, service: Fake
     card = panel.card(OFFICE)
     card.try_button.setFocus()
     show(panel, service, device(device=OFFICE))
-    assert panel.focusWidget() is card.unpair_button
+    assert panel.focusWidget() is card.remove_button
 
 
 def test_a_card_goes_with_its_device(panel: SyncPanel, service: FakeService) -> None:
@@ -205,24 +235,27 @@ def test_a_card_goes_with_its_device(panel: SyncPanel, service: FakeService) -> 
 
 def test_tab_goes_from_top_to_bottom(panel: SyncPanel, service: FakeService) -> None:
     show(panel, service, device(name="Aaa"), waiting(), syncing())
-    panel.card(LAPTOP).unpair_button.click()
-    panel.this_device.name_field.setFocus()
+    panel.card(LAPTOP).remove_button.click()
+    panel.this_device.name.field.setFocus()
     seen = [panel.focusWidget()]
     while seen[-1] is not panel.log.view:
         press(seen[-1], Qt.Key.Key_Tab)
         seen.append(panel.focusWidget())
     office, laptop, tablet = panel.card(OFFICE), panel.card(LAPTOP), panel.card(TABLET)
     assert seen == [
-        panel.this_device.name_field,
-        panel.this_device.pencil,
-        panel.this_device.copy_button,
+        *panel.this_device.name.stops,
+        *panel.this_device.addresses.stops,
+        panel.this_device.discovery,
         panel.sync_button,
         panel.pair_button,
-        laptop.forget_button,
+        *laptop.name.stops,
+        laptop.confirm_button,
         laptop.keep_button,
+        *office.name.stops,
         office.try_button,
-        office.unpair_button,
-        tablet.unpair_button,
+        office.remove_button,
+        *tablet.name.stops,
+        tablet.remove_button,
         panel.log.filter_field,
         panel.log.view,
     ]
@@ -238,32 +271,112 @@ def test_trying_now(panel: SyncPanel, service: FakeService) -> None:
     assert service.asked == ["sync"] * 3
 
 
-def test_unpairing_asks_in_the_card(
+def test_removing_asks_in_the_card(
     panel: SyncPanel, service: FakeService, on_qt: Callable[[Test], None]
 ) -> None:
     card = panel.card(LAPTOP)
-    card.unpair_button.click()
+    card.remove_button.click()
     assert card.question.isVisible()
-    assert "Forget Laptop?" in words(card)
+    assert "Remove Laptop? It keeps the notes that it has, and gets no more." in words(card)
     assert panel.focusWidget() is card.keep_button
-    card.keep_button.click()
+    press(card.keep_button, Qt.Key.Key_Return)
     assert not card.question.isVisible()
-    assert panel.focusWidget() is card.unpair_button
+    assert panel.focusWidget() is card.remove_button
+    assert service.asked == []
 
-    async def forget() -> None:
-        card.unpair_button.click()
-        card.forget_button.click()
+    async def remove() -> None:
+        card.remove_button.click()
+        card.confirm_button.click()
         await turn()
 
-    on_qt(forget)
-    assert service.asked == [f"unpair {LAPTOP}"]
+    on_qt(remove)
+    assert service.asked == [f"remove {LAPTOP}"]
+    assert card not in panel.findChildren(DeviceCard) or not card.isVisible()
+
+
+def test_removing_that_fails_is_told_in_the_card(
+    panel: SyncPanel, service: FakeService, on_qt: Callable[[Test], None]
+) -> None:
+    service.refusal = LimError("The key is locked.")
+    card = panel.card(LAPTOP)
+
+    async def remove() -> None:
+        card.remove_button.click()
+        card.confirm_button.click()
+        assert not card.confirm_button.isEnabled()
+        await turn()
+
+    on_qt(remove)
+    assert "The key is locked." in words(card)
+    assert card.confirm_button.isEnabled()
+    card.keep_button.click()
+    assert "The key is locked." not in words(card)
+
+
+def test_renaming_another_device(
+    panel: SyncPanel, service: FakeService, on_qt: Callable[[Test], None]
+) -> None:
+    name = panel.card(LAPTOP).name
+
+    async def rename() -> None:
+        name.pencil.click()
+        assert panel.focusWidget() is name.field
+        QTest.keyClicks(name.field, "Mother")
+        panel.refresh()
+        assert name.field.text() == "Mother"
+        press(name.field, Qt.Key.Key_Return)
+        await turn()
+
+    on_qt(rename)
+    assert service.asked == [f"rename {LAPTOP} Mother"]
+    assert panel.card(LAPTOP).accessibleName() == "Mother: Up to date"
+
+
+def test_the_name_of_another_device_that_is_refused(
+    panel: SyncPanel, service: FakeService, on_qt: Callable[[Test], None]
+) -> None:
+    service.refusal = LimError("This device is not in the library any more.")
+    name = panel.card(LAPTOP).name
+
+    async def rename() -> None:
+        name.field.setFocus()
+        QTest.keyClicks(name.field, "x")
+        press(name.field, Qt.Key.Key_Return)
+        await turn()
+
+    on_qt(rename)
+    assert name.error.text() == "This device is not in the library any more."
+    assert name.field.text() == "Laptop"
+
+
+def test_discovery_is_a_switch(
+    panel: SyncPanel, service: FakeService, on_qt: Callable[[Test], None]
+) -> None:
+    switch = panel.this_device.discovery
+
+    async def turn_off() -> None:
+        assert switch.isChecked()
+        switch.setFocus()
+        press(switch, Qt.Key.Key_Space)
+        await turn()
+        service.facts["discovery_problem"] = "The network allows no discovery."
+        panel.refresh()
+
+    on_qt(turn_off)
+    assert service.asked == ["discovery False"]
+    assert not switch.isChecked()
+    assert "The network allows no discovery." in words(panel.this_device)
+    service.facts["discovery"] = True  # by the command line
+    panel.refresh()
+    assert switch.isChecked()
+    assert len(service.asked) == 1
 
 
 def test_renaming(panel: SyncPanel, service: FakeService, on_qt: Callable[[Test], None]) -> None:
-    field = panel.this_device.name_field
+    field = panel.this_device.name.field
 
     async def rename() -> None:
-        panel.this_device.pencil.click()
+        panel.this_device.name.pencil.click()
         assert panel.focusWidget() is field
         QTest.keyClicks(field, "Study")
         panel.refresh()
@@ -284,21 +397,21 @@ def test_a_name_that_is_refused(
     this = panel.this_device
 
     async def rename() -> None:
-        this.name_field.selectAll()
-        QTest.keyClicks(this.name_field, " ")
-        press(this.name_field, Qt.Key.Key_Return)
+        this.name.field.selectAll()
+        QTest.keyClicks(this.name.field, " ")
+        press(this.name.field, Qt.Key.Key_Return)
         await turn()
 
     on_qt(rename)
-    assert this.error.text() == "A device needs a name."
-    assert this.error.isVisible()
-    assert this.name_field.text() == "Desk"
-    QTest.keyClicks(this.name_field, "!")
-    assert not this.error.isVisible()
+    assert this.name.error.text() == "A device needs a name."
+    assert this.name.error.isVisible()
+    assert this.name.field.text() == "Desk"
+    QTest.keyClicks(this.name.field, "!")
+    assert not this.name.error.isVisible()
 
 
 def test_esc_leaves_the_name_as_it_was_and_then_closes(panel: SyncPanel) -> None:
-    field = panel.this_device.name_field
+    field = panel.this_device.name.field
     field.setFocus()
     QTest.keyClicks(field, "xyz")
     press(field, Qt.Key.Key_Escape)
@@ -308,93 +421,20 @@ def test_esc_leaves_the_name_as_it_was_and_then_closes(panel: SyncPanel) -> None
     assert not panel.isVisible()
 
 
-def test_copying_the_address(panel: SyncPanel, service: FakeService) -> None:
-    button = panel.this_device.copy_button
+def test_copying_an_address(panel: SyncPanel, service: FakeService) -> None:
+    addresses = panel.this_device.addresses
+    button = addresses.stops[0]
+    assert isinstance(button, CopyButton)
     button.click()
-    assert QGuiApplication.clipboard().text() == "127.0.0.1:4242"
+    assert QGuiApplication.clipboard().text() == "192.168.1.20:4242"
     assert button.text() == "Copied"
     button._timer.timeout.emit()
     assert button.text() == "Copy"
     service.listening = ""
     panel.refresh()
-    assert not button.isVisible()
+    assert addresses.stops == []
+    assert "Other devices cannot reach it" in words(panel.this_device)
 
 
 def test_keys_are_not_wanted_by_chance(panel: SyncPanel) -> None:
     assert panel.focusWidget() is panel
-
-
-# ---- the log
-
-
-def test_the_log_shows_the_newest_first(panel: SyncPanel, service: FakeService) -> None:
-    model = panel.log.model
-    service.log("Listening.")
-    service.log("It failed.", "warning")
-    panel.refresh()
-    assert [model.index(row, 1).data() for row in range(model.rowCount())] == [
-        "It failed.",
-        "Listening.",
-    ]
-    role = Qt.ItemDataRole.AccessibleTextRole
-    assert model.index(0, 1).data(role) == "warning: It failed."
-    assert not model.index(0, 0).data(Qt.ItemDataRole.DecorationRole).isNull()
-
-
-def test_the_log_keeps_what_stays(qtbot: QtBot, panel: SyncPanel, service: FakeService) -> None:
-    log = panel.log
-    for number in range(4):
-        service.log(f"event {number}")
-    panel.refresh()
-    chosen = log.filtered.index(0, 0)
-    rows = QItemSelectionModel.SelectionFlag.Rows | QItemSelectionModel.SelectionFlag.Select
-    log.view.selectionModel().select(chosen, rows)
-    for number in range(4, 7):  # two more than are kept
-        service.log(f"event {number}")
-    panel.refresh()
-    shown = [log.model.index(row, 1).data() for row in range(log.model.rowCount())]
-    assert shown == [f"event {number}" for number in (6, 5, 4, 3, 2)]
-    assert [i.data() for i in log.view.selectionModel().selectedRows(1)] == ["event 3"]
-
-
-def test_the_log_is_filtered_and_copied(panel: SyncPanel, service: FakeService) -> None:
-    log = panel.log
-    service.log("Connected with Laptop.")
-    service.log("Paired.")
-    service.log("LAPTOP left.", "error")
-    panel.refresh()
-    QTest.keyClicks(log.filter_field, "laptop")
-    log.copy_button.click()
-    copied = QGuiApplication.clipboard().text().splitlines()
-    assert [line.split(maxsplit=1)[1] for line in copied] == [
-        "info     Connected with Laptop.",
-        "error    LAPTOP left.",
-    ]
-    press(log.filter_field, Qt.Key.Key_Escape)
-    assert panel.isVisible()
-    assert log.filtered.rowCount() == 3
-    QTest.keyClicks(log.filter_field, "nothing like this")
-    assert "No such event" in words(log)
-    assert not log.copy_button.isEnabled()
-
-
-def test_chosen_rows_are_copied(panel: SyncPanel, service: FakeService) -> None:
-    service.log("one")
-    service.log("two")
-    panel.refresh()
-    view = panel.log.view
-    view.selectRow(1)
-    QTest.keySequence(view, QKeySequence(QKeySequence.StandardKey.Copy))
-    assert QGuiApplication.clipboard().text().endswith("one\n")
-    assert "two" not in QGuiApplication.clipboard().text()
-
-
-def test_events_without_any_known_before(panel: SyncPanel, service: FakeService) -> None:
-    service.log("old")
-    panel.refresh()
-    service.events.clear()
-    service.log("new")
-    panel.refresh()
-    model = panel.log.model
-    assert model.rowCount(QModelIndex()) == 1
-    assert model.index(0, 1).data() == "new"

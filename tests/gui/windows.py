@@ -44,6 +44,7 @@ async def a_window(folder: Path) -> AsyncIterator[MainWindow]:
     """A shown window on a service that leaves the network alone; nothing of it stays behind."""
     service = Service(folder, offline=True)
     await service.start()
+    await service.look(to_write=True)
     window = MainWindow(service)
     window.show()
     window.begin()

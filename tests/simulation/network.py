@@ -1,20 +1,22 @@
 """Devices with real databases and real sessions, in one thread, under time and links of the test's own.
 
-Everything follows from one seed: what is typed, what the links deliver, where they are cut.
+Everything but the keys follows from one seed: what is typed, what the links deliver, where they are cut.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeAlias, cast
 
+from liblim.aio import AsyncDatabase
 from liblim.crdt import Text
 from liblim.database import Database
 from liblim.document import Document
-from liblim.sync import Arrived, Closed, Session, Wanted
-from liblim.trust import Device as DeviceDocument
-from liblim.trust import Identity, Library
-from liblim.trust.documents import text_of
+from liblim.membership import Membership
+from liblim.sync import Arrived, Closed, Session, Wanted, refusal
+from liblim.trust import Identity
 
 
 class Page(Document):
@@ -22,6 +24,38 @@ class Page(Document):
 
     kind = "page"
     body = Text()
+
+
+class AtOnce:
+    """A database as ``Membership`` wants it, where nothing ever waits."""
+
+    def __init__(self, core: Database) -> None:
+        self.core = core
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.core, name)
+
+    async def load_trust(self) -> None:
+        """It is loaded."""
+
+    async def commit(self) -> None:
+        """Commit."""
+        self.core.commit()
+
+    async def ensure(self, document_type: type[Document], oid: str) -> Document:
+        """A document."""
+        return self.core.ensure(document_type, oid)
+
+    async def release(self, document: Document) -> None:
+        """Let it go."""
+        self.core.release(document)
+
+
+def at_once(work: Coroutine[Any, Any, None]) -> None:
+    """Run what only ever lets others have their turn."""
+    with contextlib.suppress(StopIteration):
+        while True:
+            work.send(None)
 
 
 class Device:
@@ -40,7 +74,9 @@ class Device:
         self.database = Database(
             self.path, [Page], identity=self.identity, clock=self.world, entropy=rng.randbytes
         )
+        self.membership = Membership(cast(AsyncDatabase, AtOnce(self.database)))
         self.database.subscribe(self._committed)
+        self.database.subscribe_trust(self._trust_moved)
         self.pages: dict[str, Page] = {}
 
     def _committed(self, changes: object) -> None:
@@ -69,46 +105,26 @@ class Device:
         return other.identity.device in self.database.ledger.members
 
     def introduce(self, newcomer: Device) -> None:
-        """Take a new device into the library, and give it the keys."""
-        document = self.database.ensure(DeviceDocument, newcomer.identity.device)
-        document.certificate.set(text_of(newcomer.identity.certificate))
-        self.database.release(document)
+        """Take a new device into the library, and give it the keys.
+
+        Raises LimError where this device is a member no more.
+        """
+        at_once(self.membership.introduce(newcomer.identity.certificate, "New"))
         newcomer.database.take_on(self.database.grant())
 
     def remove(self, other: Device) -> None:
-        """Remove a device, with a new epoch for the rest."""
-        database, gone = self.database, other.identity.device
-        members = database.ledger.members.keys() - {gone}
-        epoch = self._new_epoch(members)
-        saw = {r: a.end for r, a in database.authors.items() if a.device == gone}
-        document = database.ensure(Library, database.library)
-        document.removed.add({"device": gone, "saw": saw})
-        document.epochs.add(epoch)
-        database.release(document)
+        """Remove a device.  Raises LimError where that cannot be."""
+        at_once(self.membership.remove(other.identity.device))
 
     def tend(self) -> None:
-        """Do what the ledger says is owed."""
-        database = self.database
-        duties = database.ledger.duties(database.device, database.keys.epochs)
-        elements = [
-            {"epoch": epoch, "keys": self._wraps(epoch, devices)}
-            for epoch, devices in duties.wraps.items()
-        ]
-        if duties.new_epoch:
-            elements.append(self._new_epoch(database.ledger.members))
-        if elements:
-            document = database.ensure(Library, database.library)
-            for element in elements:
-                document.epochs.add(element)
-            database.release(document)
+        """Do what this device owes the others."""
+        at_once(self.membership.tend())
 
-    def _new_epoch(self, members: Iterable[str]) -> dict[str, object]:
-        epoch = self.database.keys.add_epoch(self.world.rng.randbytes(32))
-        return {"epoch": epoch, "keys": self._wraps(epoch, members)}
-
-    def _wraps(self, epoch: str, members: Iterable[str]) -> dict[str, str]:
-        keys = self.database.keys
-        return {member: text_of(keys.wrap_for(member, epoch)) for member in members}
+    def _trust_moved(self) -> None:
+        """Tell those who are members no more, and end their sessions."""
+        for link, session in self.sessions.items():
+            if not link.allowed:
+                session.refuse(refusal("removed"))
 
     def handle(self, link: Link) -> None:
         """Do for a session what its shell does."""
@@ -124,7 +140,7 @@ class Device:
                 found = self.database.read(event.ranges, event.changes, event.octets)
                 session.supply(event.request, found, now)
             elif isinstance(event, Closed):
-                assert event.code in ("lost", "silent", "too-late"), event
+                assert event.code in ("lost", "silent", "too-late", "removed"), event
                 link.down = True
 
 
@@ -137,10 +153,15 @@ class Link:
         self.down = True
         self.wires = [bytearray(), bytearray()]
 
-    def connect(self) -> None:
-        """Begin a session on both ends, if both take each other for members."""
+    @property
+    def allowed(self) -> bool:
+        """Whether both ends take each other for members."""
         one, other = self.ends
-        if not (one.trusts(other) and other.trusts(one)):
+        return one.trusts(other) and other.trusts(one)
+
+    def connect(self) -> None:
+        """Begin a session on both ends, if there is none and they may."""
+        if not self.down or not self.allowed:
             return
         self.down = False
         self.wires = [bytearray(), bytearray()]
@@ -167,12 +188,15 @@ class Link:
                 moved = True
                 size = self.world.rng.choice([1, 7, 100, 5_000, 100_000])
                 piece, wire[:] = bytes(wire[:size]), wire[size:]
-                other = self.ends[1 - at]
-                other.sessions[self].receive_data(piece, self.world.now)
-                other.handle(self)
+                self.deliver(self.ends[1 - at], piece)
         if self.down:
             self.cut()
         return moved
+
+    def deliver(self, end: Device, piece: bytes) -> None:
+        """Hand over what has come through."""
+        end.sessions[self].receive_data(piece, self.world.now)
+        end.handle(self)
 
     def tick(self) -> None:
         """Let time pass for both ends."""
@@ -185,22 +209,42 @@ class Link:
             self.cut()
 
 
+Act: TypeAlias = Callable[[Device, Link], object]
+
+
 class World:
     """Some devices, the links between them, and one clock."""
 
     def __init__(self, seed: int, folder: str, devices: int) -> None:
         self.rng = random.Random(seed)
         self.now = 1000.0
-        self.devices = [Device(self, f"{folder}/{n}.db") for n in range(devices)]
-        for newcomer in self.devices[1:]:
-            self.devices[0].introduce(newcomer)
+        self.folder = folder
+        self.devices: list[Device] = []
+        self.oids: list[str] = []
+        self.acts: list[tuple[float, Act]] = [
+            (6, lambda device, link: self.type(device)),
+            (3, lambda device, link: device.database.commit()),
+            (14, lambda device, link: self.carry(link)),
+            (3, lambda device, link: link.connect()),
+            (1, lambda device, link: link.cut()),
+            (0.2, lambda device, link: device.crash()),
+            (2, lambda device, link: link.tick()),
+        ]
+        for _ in range(devices):
+            newcomer = self.device()
+            if newcomer is not self.devices[0]:
+                self.devices[0].introduce(newcomer)
         self.links = [
             Link(self, (a, b))
             for n, a in enumerate(self.devices)
             for b in self.devices[n + 1 :]
             if b is self.devices[n + 1] or self.rng.random() < 0.4
         ]
-        self.oids: list[str] = []
+
+    def device(self) -> Device:
+        """One more device, in a library of its own."""
+        self.devices.append(Device(self, f"{self.folder}/{len(self.devices)}.db"))
+        return self.devices[-1]
 
     def wall(self) -> float:
         """Unix time."""
@@ -214,27 +258,14 @@ class World:
         """Let something happen somewhere."""
         rng = self.rng
         self.now += rng.expovariate(2)
-        device, link = rng.choice(self.devices), rng.choice(self.links)
-        [happens] = rng.choices(
-            ["type", "commit", "carry", "connect", "cut", "crash", "tick"],
-            [6, 3, 14, 3, 1, 0.2, 2],
-        )
-        if happens == "type":
-            self.type(device)
-        elif happens == "commit":
-            device.database.commit()
-        elif happens == "carry":
-            for _ in range(rng.randint(1, 30)):
-                link.carry()
-        elif happens == "connect":
-            if link.down:
-                link.connect()
-        elif happens == "cut":
-            link.cut()
-        elif happens == "crash":
-            device.crash()
-        else:
-            link.tick()
+        weights, acts = zip(*self.acts, strict=True)
+        [act] = rng.choices(acts, weights)
+        act(rng.choice(self.devices), rng.choice(self.links))
+
+    def carry(self, link: Link) -> None:
+        """Let something come through."""
+        for _ in range(self.rng.randint(1, 30)):
+            link.carry()
 
     def type(self, device: Device) -> None:
         """Edit a document, or write a new one."""
@@ -259,8 +290,7 @@ class World:
             device.database.commit()
         for _ in range(turns):
             for link in self.links:
-                if link.down:
-                    link.connect()
+                link.connect()
             self.now += 0.05
             moved = [link.carry() for link in self.links]
             if not any(moved):

@@ -18,6 +18,9 @@ from liblim.net.address import Address, is_loopback, parse_address
         ("[::1]:7000", "::1", 7000),
         ("[fe80::1%eth0]:7000", "fe80::1%eth0", 7000),
         ("fe80::1%eth0", "fe80::1%eth0", 4242),
+        ("[fe80::1%12]:80", "fe80::1%12", 80),
+        ("fe80::1%br0.100@eth0", "fe80::1%br0.100@eth0", 4242),
+        ("fe80::1", "fe80::1", 4242),
     ],
 )
 def test_addresses(text: str, host: str, port: int) -> None:
@@ -43,6 +46,13 @@ def test_addresses(text: str, host: str, port: int) -> None:
         ("[127.0.0.1]:1", "no IPv6 address"),
         ("[]:1", "no host"),
         ("[::1", "is no address"),
+        ("fe80::1%eth0:4242", "is no address. Write host:port, or"),
+        ("fe80::1%", "is no address"),
+        ("[fe80::1%]:1", "no IPv6 address"),
+        ("[fe80::1%a b]:1", "no IPv6 address"),
+        ("[fe80::1%a\x1b[0m]:1", "is no address"),
+        ("[fe80::1%" + "x" * 33 + "]", "no IPv6 address"),
+        ("127.0.0.1%eth0", "no name of a host"),
         ("http://desk:1", "is no address"),
         ("my desk", "no name of a host"),
         ("-desk", "no name of a host"),

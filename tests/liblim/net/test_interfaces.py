@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from liblim.net.address import Address, parse_address
-from liblim.net.interfaces import MOST, Interface, own_addresses, rank
+from liblim.net.interfaces import MOST, Interface, own_addresses, rank, zoned
 
 LAPTOP = [
     Interface("lo", ["127.0.0.1", "::1"]),
@@ -32,7 +32,7 @@ def test_the_likeliest_address_comes_first_and_containers_are_hidden() -> None:
         ("100.101.102.103:4242", "VPN"),
         ("[fd7a:115c:a1e0::1]:4242", "VPN"),
         ("[2a02:810:1::7]:4242", "IPv6"),
-        ("[fe80::1%wlan0]:4242", "IPv6, same network only"),
+        ("[fe80::1%wlan0]:4242", "LAN, IPv6"),
     ]
 
 
@@ -41,12 +41,14 @@ def test_what_is_shown_is_understood_where_it_is_entered() -> None:
         assert parse_address(str(own.address)) == own.address
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["docker0", "br-12", "veth0", "virbr0", "lxcbr0", "lxdbr0", "podman1", "cni0", "flannel.1"]
-    + ["cali1", "vmnet8", "vnet0", "vboxnet0", "vEthernet (WSL)", "bridge100", "awdl0", "llw0"]
-    + ["Hyper-V Virtual Ethernet Adapter", "VMware Virtual Ethernet Adapter for VMnet1"],
-)
+INSIDE = """
+docker0 br-12 veth0 virbr0 lxcbr0 lxdbr0 podman1 cni0 flannel.1 cali1 vmnet8 vnet0 vboxnet0
+vEthernet bridge100 awdl0 llw0 Hyper-V VMware
+"""
+TUNNELS = "tun0 tap3 wg0 utun4 tailscale0 zt12 nordlynx ppp0 ipsec0 WireGuard TAP-Windows Wintun"
+
+
+@pytest.mark.parametrize("name", INSIDE.split())
 def test_what_leads_into_this_computer_is_hidden(name: str) -> None:
     inside = Interface(name, ["172.17.0.1", "fd00:5::1", "fe80::1%x"])
     assert told(inside, Interface("eth0", ["10.0.0.5"])) == [("10.0.0.5:4242", "LAN")]
@@ -57,11 +59,7 @@ def test_a_virtual_switch_with_the_only_address_is_shown() -> None:
     assert told(switch, LAPTOP[0]) == [("192.168.1.9:4242", "LAN")]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["tun0", "tap3", "wg0", "utun4", "tailscale0", "ztabcdef", "nordlynx", "ppp0", "ipsec0"]
-    + ["WireGuard Tunnel", "TAP-Windows Adapter V9", "Wintun Userspace Tunnel"],
-)
+@pytest.mark.parametrize("name", TUNNELS.split())
 def test_a_vpn_is_known_by_its_name(name: str) -> None:
     tunnel = Interface(name, ["10.8.0.2", "fd00:8::2", "fe80::8%t"])
     assert told(tunnel) == [("10.8.0.2:4242", "VPN"), ("[fd00:8::2]:4242", "VPN")]
@@ -108,7 +106,7 @@ def test_temporary_addresses_do_not_fill_the_list() -> None:
         ("localhost", "this computer"),
         ("192.168.1.20", "LAN"),
         ("100.64.0.3", "VPN"),
-        ("fe80::1%wlan0", "IPv6, same network only"),
+        ("fe80::1%wlan0", "LAN, IPv6"),
         ("2a02:810:1::7", "IPv6"),
         ("desk.home", "LAN"),
     ],
@@ -123,6 +121,22 @@ def test_listening_at_all_addresses_by_number() -> None:
         ("192.168.1.20:4242", "LAN"),
         ("100.101.102.103:4242", "VPN"),
     ]
+
+
+def test_the_zone_of_another_device_is_replaced_by_our_own() -> None:
+    two = [*LAPTOP, Interface("eth0", ["fe80::2%eth0"])]
+    theirs = Address("fe80::77%en5", 4242)
+    ways = [Address("fe80::77%wlan0", 4242), Address("fe80::77%eth0", 4242)]
+    assert zoned(theirs, two) == ways
+    assert zoned(Address("fe80::77", 4242), two) == ways
+    ours = Address("fe80::77%eth0", 4242)
+    assert zoned(ours, two) == [ours]
+    assert zoned(theirs, []) == [theirs]
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5", "2a00::1", "fd00::1", "desk", "::1"])
+def test_other_addresses_need_no_zone(host: str) -> None:
+    assert zoned(Address(host, 1), LAPTOP) == [Address(host, 1)]
 
 
 def adapter(name: str, *ips: Any) -> Any:
