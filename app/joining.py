@@ -19,6 +19,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,8 +40,8 @@ OWN_FACTS = ("name", "port", "discovery")
 """What a device keeps when it founds a library anew."""
 _FACT = "kept"
 _DRAFT = ".draft"
-_TOLD_EVERY = 20
-"""Notes that are added between two tellings of how far it is."""
+_AT_ONCE = 20
+"""Notes that are added in one commit, and between two tellings of how far it is."""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -68,8 +69,20 @@ class Kept(NamedTuple):
 def kept_libraries(folder: Folder) -> list[Kept]:
     """The libraries that were kept aside, the newest first."""
     found = [path.parent for path in (folder.path / KEPT).glob(f"*/{DATABASE}")]
-    names = sorted((path.name for path in found if path.name != _DRAFT), reverse=True)
-    return [Kept(folder.path / KEPT / name, f"Notes kept on {name[:10]}") for name in names]
+    paths = sorted((path for path in found if path.name != _DRAFT), key=lambda path: path.name)
+    days = Counter[str]()
+    kept = []
+    for path in paths:
+        day = path.name[:10]
+        days[day] += 1
+        more = f" ({days[day]})" if days[day] > 1 else ""
+        kept.append(Kept(path, f"Notes kept on {day}{more}"))
+    return kept[::-1]
+
+
+def is_kept(folder: Folder) -> bool:
+    """Whether a data folder is that of a library which was kept aside."""
+    return folder.path.resolve().parent.name == KEPT
 
 
 async def keep(
@@ -259,25 +272,31 @@ class Joiner:
                 here |= {(pending.library, oid) for oid in self._notes.rows}
             wanted = [entry for entry in entries if (pending.library, entry.oid) not in here]
             self.added, self.total = 0, len(wanted)
-            for entry in sorted(wanted, key=lambda entry: entry.changed):
-                await _to_the_end(self._add_one(source, entry.oid, pending.library))
-                self.added += 1
-                if self.added % _TOLD_EVERY == 1:
-                    self.on_change()
+            oids = [entry.oid for entry in sorted(wanted, key=lambda entry: entry.changed)]
+            for first in range(0, len(oids), _AT_ONCE):
+                some = oids[first : first + _AT_ONCE]
+                await _to_the_end(self._add_some(source, some, pending.library))
+                self.added += len(some)
+                self.on_change()
             return self.added
         finally:
             with contextlib.suppress(StoreError):
                 await source.close()
 
-    async def _add_one(self, source: AsyncDatabase, oid: str, library: str) -> None:
-        theirs = await source.get(Note, oid)
+    async def _add_some(self, source: AsyncDatabase, oids: list[str], library: str) -> None:
+        added = []
         try:
-            note = self._database.create(Note)
-            # In one turn of the loop, so it becomes durable whole or not at all.
-            note.bring(theirs, library)
-            await self._database.release(note)
+            for oid in oids:
+                theirs = await source.get(Note, oid)
+                added.append(note := self._database.create(Note))
+                # In one turn of the loop, so it becomes durable whole or not at all.
+                note.bring(theirs, library)
+                await source.release(theirs)
+            await self._database.commit()
         finally:
-            await source.release(theirs)
+            for note in added:
+                with contextlib.suppress(StoreError):  # what could not be committed is tried again
+                    await self._database.release(note)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

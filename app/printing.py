@@ -70,7 +70,7 @@ def _status(result: dict[str, Any]) -> None:
     status = msgspec.convert(result, Status)
     print(f"{status.name}: {changes_in_words(status.changes)}, digest {status.short_digest}")
     print(f"This device: {status.device[:SHORT]}, {status.words}")
-    print(f"Listening at {status.place}" if status.place else "Listening nowhere")
+    print(f"Listening at {status.place}" if status.place else "Not listening")
     for own in status.addresses:
         print(f"  {own.address}  {own.label}")
     if status.keeping:

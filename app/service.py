@@ -124,11 +124,13 @@ class Service:
                 await self._add_now()
 
     def _set_up_network(self, opened: Opened) -> None:
+        # One that was kept aside has the same key as the present one, and must not be taken for it.
+        kept = joining.is_kept(self._folder)
         self._network = Network(
             opened,
             name=self._name,
-            listen=self._listen,
-            discovery=self._discovery and self._remembered,
+            listen=self._listen or (NOWHERE if kept else ""),
+            discovery=self._discovery and self._remembered and not kept,
         )
         self._network.on_change = self.changed
         self._network.on_event = self._log
@@ -430,7 +432,9 @@ class Service:
         try:
             await self._add_now()
         except LimError as error:
-            self._say("warning", f"Your notes could not be added yet. {error}")
+            text = f"Your notes could not be added yet. {error}"
+            if not (self.events and self.events[-1].text == text):
+                self._say("warning", text)
             await asyncio.sleep(_ADD_AGAIN)
         finally:
             self._adding = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import sys
 import tempfile
 import tomllib
@@ -18,8 +19,8 @@ from typing import Any
 
 from environment import CONSTRAINTS, ROOT, SetupError, say, watch
 
-# Needed beside what is resolved here: for building, and by pytest on Windows only.
-ALSO = ("setuptools", "colorama")
+# Needed beside what is resolved here: for building, and by pytest and keyring on Windows only.
+ALSO = ("setuptools", "colorama", "pywin32-ctypes")
 HEADER = "# Written by `bootstrap.py update`: name==version, and the Python where that matters.\n"
 
 # Python version -> normalised package name -> version.
@@ -66,7 +67,7 @@ def packages(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield name and version of every package in an installation report of pip."""
     for item in report["install"]:
         metadata = item["metadata"]
-        yield metadata["name"].lower().replace("_", "-"), metadata["version"]
+        yield re.sub("[-_.]+", "-", metadata["name"]).lower(), metadata["version"]
 
 
 def pin_lines(resolved: Resolved) -> list[str]:

@@ -233,6 +233,67 @@ def test_the_command_line(tmp_path: Path, running: bool) -> None:
         assert "already" in command(tmp_path, "identity", "keep")
 
 
+def from_elsewhere(folder: Path) -> None:
+    """Make a data folder look as if it came from another computer."""
+    path = folder / "identity.json"
+    facts = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**facts, "machine": "0" * 64}))
+
+
+def test_a_folder_from_another_computer_goes_online_when_somebody_said_what_it_is(
+    tmp_path: Path,
+) -> None:
+    command(tmp_path, "new", "A note")
+    from_elsewhere(tmp_path)
+    for words in (["--headless"], ["pair", "--show"]):
+        said = command(tmp_path, *words, code=1)
+        assert "limnotes identity keep" in said
+        assert "limnotes identity new" in said
+    assert "A note" in command(tmp_path, "list")
+    before = msgspec.json.decode(command(tmp_path, "status", "--json"))
+    assert before["elsewhere"]
+    assert "same device" in command(tmp_path, "identity", "keep")
+    after = msgspec.json.decode(command(tmp_path, "status", "--json"))
+    assert (after["elsewhere"], after["device"]) == (False, before["device"])
+    from_elsewhere(tmp_path)
+    assert "new key" in command(tmp_path, "identity", "new")
+    after = msgspec.json.decode(command(tmp_path, "status", "--json"))
+    assert after["device"] != before["device"]
+    assert after["outside"]
+
+
+def test_a_lost_key_is_made_anew_by_command_only(tmp_path: Path) -> None:
+    command(tmp_path, "new", "A note")
+    (tmp_path / "identity.pem").unlink()
+    assert "limnotes identity new" in command(tmp_path, "list", code=1)
+    assert "limnotes identity new" in command(tmp_path, "identity", "keep", code=1)
+    assert not (tmp_path / "identity.pem").exists()
+    assert "new key" in command(tmp_path, "identity", "new")
+    assert "A note" in command(tmp_path, "list")
+
+
+def test_a_locked_key_is_said_where_something_is_written(tmp_path: Path) -> None:
+    command(tmp_path, "new", "A note")
+    (tmp_path / "identity.key").unlink()
+    assert "A note" in command(tmp_path, "list")
+    assert "locked" in command(tmp_path, "new", "More", code=1)
+    assert "locked" in command(tmp_path, "append", "A note", "more", code=1)
+    assert command(tmp_path, "show", "A note") == "A note\n"
+    assert "locked" in command(tmp_path, "pair", "--show", code=1)
+
+
+def test_a_library_that_was_kept_is_neither_heard_nor_found(tmp_path: Path) -> None:
+    async def listening(folder: Path) -> tuple[str, bool]:
+        service = Service(folder)
+        await service.start()
+        await service.online()
+        status = service.status()
+        await service.stop()
+        return status.listening, status.discovery
+
+    assert asyncio.run(listening(tmp_path / "kept" / "2026-03-14-abcdef01")) == ("", False)
+
+
 def test_there_is_no_window_without_one(tmp_path: Path) -> None:
     assert "--headless" in command(tmp_path, code=1)
 
