@@ -6,14 +6,11 @@ import socket
 from collections.abc import Iterable
 
 from app.folder import Folder, default_folder
-from app.network import Network
+from app.network import NAME_LENGTH, Network
 from app.opening import Opened
 from app.status import DeviceStatus, State, Status
 from liblim.aio import AsyncDatabase
 from liblim.net import PeerStatus
-
-NAME_LENGTH = 64
-"""Characters of a device's name."""
 
 
 def usual_name(folder: Folder) -> str:

@@ -16,161 +16,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
-import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
-
+from app import kept
 from app.folder import DATABASE, Folder
+from app.kept import Pending
 from app.notes import Note, Notes
 from app.pairing import Joining
 from liblim.aio import AsyncDatabase
-from liblim.errors import StoreError
+from liblim.errors import LimError, StoreError
 from liblim.trust import Grant, Identity
 from liblim.trust.vault import Vault
 
-KEPT = "kept"
-"""The folder, in the data folder, of the libraries that were kept."""
-OWN_FACTS = ("name", "port", "discovery")
-"""What a device keeps when it founds a library anew."""
-_FACT = "kept"
-_DRAFT = ".draft"
+AGAIN = 15.0
+"""Seconds until adding notes is tried again where it failed."""
 _AT_ONCE = 20
 """Notes that are added in one commit, and between two tellings of how far it is."""
-
-
-class Pending(msgspec.Struct, frozen=True):
-    """A library that was kept, and what is still to be done with its notes.
-
-    ``log`` is the log that was copied.  ``add`` says that the notes are to be added to the present library,
-    ``first_sync`` that this waits for that one's own notes, ``sealed`` whether the copy has keys.
-    """
-
-    folder: str
-    library: str
-    log: str
-    add: bool
-    first_sync: bool
-    sealed: bool
-
-
-class Kept(NamedTuple):
-    """A library that was kept aside: its data folder, and what to call it."""
-
-    path: Path
-    label: str
-
-
-def kept_libraries(folder: Folder) -> list[Kept]:
-    """The libraries that were kept aside, the newest first."""
-    found = [path.parent for path in (folder.path / KEPT).glob(f"*/{DATABASE}")]
-    paths = sorted((path for path in found if path.name != _DRAFT), key=lambda path: path.name)
-    days = Counter[str]()
-    kept = []
-    for path in paths:
-        day = path.name[:10]
-        days[day] += 1
-        more = f" ({days[day]})" if days[day] > 1 else ""
-        kept.append(Kept(path, f"Notes kept on {day}{more}"))
-    return kept[::-1]
-
-
-def is_kept(folder: Folder) -> bool:
-    """Whether a data folder is that of a library which was kept aside."""
-    return folder.path.resolve().parent.name == KEPT
-
-
-async def keep(
-    database: AsyncDatabase, vault: Vault, folder: Folder, *, add: bool, first_sync: bool
-) -> tuple[Pending, ...]:
-    """Copy a library, with this device's key, to where it is kept, unless it has no notes.
-
-    Returns all that is pending then.  Raises StoreError.
-    """
-    pending = await recall(database, folder)
-    if not any(entry.kind == Note.kind for entry in await database.entries()):
-        return pending
-    draft = folder.path / KEPT / _DRAFT
-    try:
-        await asyncio.to_thread(_make_empty, draft)
-        await database.copy_to(draft / DATABASE)
-        sealed = await database.fact("genesis") is not None
-        if sealed:
-            await asyncio.to_thread(vault.copy_to, draft)
-        name = _free_name(draft.parent, database.library)
-        new = Pending(name, database.library, database.log_id, add, first_sync, sealed)
-        await remember(database, *pending, new)
-        await asyncio.to_thread(_put_in_place, draft, name)
-    except OSError as error:
-        raise StoreError(
-            f"Your notes could not be copied to {draft.parent}: {error.strerror or error}. "
-            "Nothing was changed."
-        ) from error
-    return *pending, new
-
-
-async def remember(database: AsyncDatabase, *pending: Pending) -> None:
-    """Write down what is pending.  Raises StoreError."""
-    await database.set_fact(_FACT, msgspec.json.encode(pending).decode())
-
-
-async def recall(database: AsyncDatabase, folder: Folder) -> tuple[Pending, ...]:
-    """What is pending; a copy of the very log that the database still has is dropped.
-
-    Raises StoreError.
-    """
-    try:
-        text = await database.fact(_FACT)
-        found = msgspec.json.decode(text or "[]", type=tuple[Pending, ...])
-    except msgspec.DecodeError:
-        return ()
-    needless = [one for one in found if one.log == database.log_id]
-    for one in needless:
-        await asyncio.to_thread(shutil.rmtree, _path(folder, one), ignore_errors=True)
-    pending = tuple(one for one in found if one.add and one not in needless)
-    if pending != found:
-        await remember(database, *pending)
-    return pending
-
-
-def _path(folder: Folder, pending: Pending) -> Path:
-    return folder.path / KEPT / Path(pending.folder).name
-
-
-def _make_empty(draft: Path) -> None:
-    if draft.exists():
-        shutil.rmtree(draft)
-    draft.parent.mkdir(mode=0o700, exist_ok=True)
-    draft.mkdir(mode=0o700)
-
-
-def _free_name(kept: Path, library: str) -> str:
-    wanted = f"{time.strftime('%Y-%m-%d')}-{library[:8]}"
-    names = (wanted, *(f"{wanted}-{number}" for number in range(2, 10_000)))
-    return next(name for name in names if not (kept / name).exists())
-
-
-def _put_in_place(draft: Path, name: str) -> None:
-    """Give the copy its name once it is on the disk: SQLite does not wait for that when it copies."""
-    for path in (*draft.iterdir(), draft):
-        _flush(path)
-    draft.rename(draft.parent / name)
-    _flush(draft.parent)
-
-
-def _flush(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot, and need not
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class Joiner:
@@ -193,14 +56,19 @@ class Joiner:
         """How many notes were added just now; of ``total``."""
         self.total = 0
         self.on_change: Callable[[], None] = lambda: None
-        """Called when ``line`` says something else."""
+        """Called when ``line`` says something else, or more may be due."""
+        self.say: Callable[[str, str], None] = lambda level, text: None
+        """Called with what belongs into the sync log: a level, and a sentence."""
+        self._behind: asyncio.Task[None] | None = None
+        self._halted = False
+        self._turn = asyncio.Lock()
 
     async def load(self) -> None:
         """Read what is still to be added; drop a copy that did not come to be needed.
 
         Raises StoreError.
         """
-        self.pending = await recall(self._database, self._folder)
+        self.pending = await kept.recall(self._database, self._folder)
 
     @property
     def line(self) -> str:
@@ -231,7 +99,7 @@ class Joiner:
             await database.take_on(grant)
             return
         add = joining is Joining.ADD_MINE
-        await keep(database, self._vault, self._folder, add=add, first_sync=True)
+        await kept.keep(database, self._vault, self._folder, add=add, first_sync=True)
         try:
             await _to_the_end(database.take_on(grant))
         finally:
@@ -239,27 +107,62 @@ class Joiner:
 
     # Adding
 
+    def add_when_due(self, in_step: bool) -> None:
+        """Begin to add behind, once all that has to be here is; ``in_step``: with some other device."""
+        due = self.pending and (in_step or not self.waits) and not self._identity.locked
+        if due and self._behind is None and not self._halted:
+            self._behind = asyncio.ensure_future(self._add_behind())
+
+    async def halt(self) -> None:
+        """Stop adding behind, until ``go_on``."""
+        self._halted = True
+        if self._behind is not None:
+            self._behind.cancel()
+            await asyncio.wait([self._behind])
+
+    def go_on(self) -> None:
+        """Let adding begin again."""
+        self._halted = False
+
+    async def _add_behind(self) -> None:
+        said = ""
+        try:
+            while self.pending:
+                try:
+                    await self.add()
+                except LimError as error:
+                    if str(error) != said:
+                        said = str(error)
+                        self.say("warning", f"Your notes could not be added yet. {said}")
+                    await asyncio.sleep(AGAIN)
+        finally:
+            self._behind = None
+        self.on_change()
+
     async def add(self) -> int:
         """Add the notes that were kept; returns how many were added now.
 
         Raises LimError; then it goes on from there the next time.
         """
-        await self._database.commit()  # what was cut off may wait for that, and counts as there
         added = 0
-        try:
-            for pending in self.pending:
-                path = _path(self._folder, pending) / DATABASE
-                if path.exists():
-                    added += await self._add_all(path, pending)
-                await self._done(pending)
-        finally:
-            self.added = self.total = 0
-            self.on_change()
+        async with self._turn:
+            await self._database.commit()  # what was cut off may wait for that, and counts as there
+            try:
+                for pending in self.pending:
+                    path = kept.path_of(self._folder, pending) / DATABASE
+                    if path.exists():
+                        added += await self._add_all(path, pending)
+                    await self._done(pending)
+            finally:
+                self.added = self.total = 0
+                self.on_change()
+        if added:
+            self.say("info", f"Your notes were added: {added:,}.")
         return added
 
     async def _done(self, pending: Pending) -> None:
         left = tuple(one for one in self.pending if one != pending)
-        await remember(self._database, *left)
+        await kept.remember(self._database, *left)
         self.pending = left
 
     async def _add_all(self, path: Path, pending: Pending) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from app import VERSION
 from app.opening import Opened
@@ -20,6 +19,9 @@ from liblim.net.interfaces import own_addresses
 AGENT = f"limnotes/{VERSION}"
 NOWHERE = "off"
 """In place of an address to listen at: connect to others only."""
+NAME_LENGTH = 64
+"""Characters of a device's name."""
+GONE = "This device is not in the library any more."
 FIRST_RETRY = 4.0
 """Seconds until a locked key is tried again; then twice as long, up to ``LAST_RETRY``."""
 LAST_RETRY = 60.0
@@ -86,7 +88,10 @@ class Network:
             delay = min(2 * delay, LAST_RETRY)
             with contextlib.suppress(IdentityLocked):
                 await self.unlock()
-        await self.go()
+        try:
+            await self.go()
+        except LimError as error:  # nobody waits for this
+            self.on_event(LogLine(time.time(), "error", "", str(error)))
 
     # Going online
 
@@ -124,14 +129,7 @@ class Network:
 
     def _wait_for_key(self) -> None:
         if self._waiting is None or self._waiting.done():
-            self._waiting = asyncio.ensure_future(self._told(self._unlock_later()))
-
-    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
-        """Carry out what nobody waits for; where it fails, the sync log says so."""
-        try:
-            await work
-        except LimError as error:
-            self.on_event(LogLine(time.time(), "error", "", str(error)))
+            self._waiting = asyncio.ensure_future(self._unlock_later())
 
     async def _start(self) -> None:
         """Listen where it was asked for, else where it was the last time, or next to that."""
@@ -172,6 +170,40 @@ class Network:
         if self._begun:
             self._begun = False
             await self.node.stop()
+
+    # Devices
+
+    async def ready_to_sign(self) -> None:
+        """Have what is needed to write about devices.
+
+        Raises IdentityLocked or StoreError.
+        """
+        await self.unlock()
+        await self._database.load_trust()
+
+    async def rename(self, device: str, name: str) -> str:
+        """Name a device of the library, or this one; returns the name, tidied.  Raises LimError."""
+        name = " ".join(name.split())[:NAME_LENGTH].strip()
+        if not name:
+            raise LimError("A device needs a name.")
+        await self.ready_to_sign()
+        own, members = self._database.device, self._database.ledger.members
+        if device != own and device not in members:
+            raise LimError(GONE)
+        if device == own:
+            await self._database.set_fact("name", name)
+        if own in members or device != own:
+            await self.membership.rename(device, name)
+        return name
+
+    async def remove(self, device: str) -> None:
+        """Remove a device from the library.  Raises LimError."""
+        await self.ready_to_sign()
+        if device == self._database.device:
+            raise LimError("This is this device itself. Remove it at one of the others.")
+        if device not in self._database.ledger.members:
+            raise LimError(GONE)
+        await self.membership.remove(device)
 
     # What is around
 

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from typing import Any, NamedTuple
 
-from app import joining
+from app import kept
 from app.folder import Folder
 from app.notes import Note
 from liblim.aio import AsyncDatabase
@@ -130,8 +130,8 @@ async def found_anew(folder: Folder, vault: Vault, identity: Identity, *, sealed
     options: dict[str, Any] = {"identity": identity} if sealed else {}
     old = await AsyncDatabase.open(folder.database, [Note], **options)
     try:
-        pending = await joining.keep(old, vault, folder, add=True, first_sync=False)
-        facts = {name: await old.fact(name) for name in joining.OWN_FACTS}
+        pending = await kept.keep(old, vault, folder, add=True, first_sync=False)
+        facts = {name: await old.fact(name) for name in kept.OWN_FACTS}
     finally:
         await old.close()
     fresh = folder.database.with_suffix(".new")
@@ -142,7 +142,7 @@ async def found_anew(folder: Folder, vault: Vault, identity: Identity, *, sealed
         for name, value in facts.items():
             if value is not None:
                 await database.set_fact(name, value)
-        await joining.remember(database, *pending)
+        await kept.remember(database, *pending)
     finally:
         await database.close()
     fresh.replace(folder.database)

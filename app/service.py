@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from app import commands, joining, opening
+from app import commands, kept, opening
 from app.control import ControlServer
-from app.facts import NAME_LENGTH, status_of, usual_name
+from app.facts import status_of, usual_name
 from app.folder import Folder
-from app.joining import Joiner, Kept
-from app.network import AGENT, NOWHERE, Network
+from app.joining import Joiner
+from app.kept import Kept
+from app.network import AGENT, NAME_LENGTH, NOWHERE, Network
 from app.notes import Notes
 from app.opening import Opened
 from app.pairing import Joining, Pairing
@@ -35,8 +36,6 @@ MOVED = (
     "This data folder was made on another computer. If it was moved here, and is used there no more, run "
     "'limnotes identity keep'. If it is a copy, run 'limnotes identity new': it gets a key of its own."
 )
-_ADD_AGAIN = 15.0
-"""Seconds until adding kept notes is tried again where it failed."""
 
 
 async def _nothing() -> None:
@@ -81,8 +80,6 @@ class Service:
         self._last: Status | None = None
         self._name = ""
         self._wants_online = False
-        self._changing = False
-        self._adding: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # From start to stop
@@ -116,21 +113,22 @@ class Service:
             await self.notes.load()
         self._joiner = Joiner(self._folder, *opened, self.notes)
         await self._joiner.load()
-        self._joiner.on_change = self.changed
+        self._joiner.on_change, self._joiner.say = self.changed, self._say
         database.on_saved = self.changed
         self._set_up_network(opened)
         if self._offline and self._joiner.pending and not self._joiner.waits:
             with suppress(LimError):  # said by whatever wants to write
-                await self._add_now()
+                await self._network.unlock()
+                await self._joiner.add()
 
     def _set_up_network(self, opened: Opened) -> None:
         # One that was kept aside has the same key as the present one, and must not be taken for it.
-        kept = joining.is_kept(self._folder)
+        aside = kept.is_kept(self._folder)
         self._network = Network(
             opened,
             name=self._name,
-            listen=self._listen or (NOWHERE if kept else ""),
-            discovery=self._discovery and self._remembered and not kept,
+            listen=self._listen or (NOWHERE if aside else ""),
+            discovery=self._discovery and self._remembered and not aside,
         )
         self._network.on_change = self.changed
         self._network.on_event = self._log
@@ -160,6 +158,8 @@ class Service:
         self._wants_online = False
         try:
             await self._control.stop()
+            if self._opened is not None:
+                await self._joiner.halt()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -232,7 +232,9 @@ class Service:
         """Tell all who subscribed, and look whether something is due."""
         if self._opened is None:
             return
-        self._add_when_due()
+        if self._joiner.pending:
+            peers = self._network.node.status()
+            self._joiner.add_when_due(any(one.connected and one.we_lack == 0 for one in peers))
         for callback in list(self._callbacks):
             callback()
 
@@ -264,17 +266,9 @@ class Service:
 
     async def rename_device(self, device: str, name: str) -> None:
         """Choose what all devices of the library call one of them.  Raises LimError."""
-        name = " ".join(name.split())[:NAME_LENGTH].strip()
-        if not name:
-            raise LimError("A device needs a name.")
-        database = await self._ready_to_sign()
-        if device == database.device:
-            await database.set_fact("name", name)
+        name = await self._network.rename(device, name)
+        if device == self._open_library.database.device:
             self._name = name
-        if device in database.ledger.members:
-            await self._network.membership.rename(device, name)
-        elif device != database.device:
-            raise LimError("This device is not in the library any more.")
         self.changed()
 
     async def remove(self, device: str) -> None:
@@ -282,19 +276,8 @@ class Service:
 
         Raises LimError.
         """
-        database = await self._ready_to_sign()
-        if device == database.device:
-            raise LimError("This is this device itself. Remove it at one of the others.")
-        if device not in database.ledger.members:
-            raise LimError("This device is not in the library any more.")
-        await self._network.membership.remove(device)
+        await self._network.remove(device)
         self.changed()
-
-    async def _ready_to_sign(self) -> Any:
-        database = self._open_library.database
-        await self._network.unlock()
-        await database.load_trust()
-        return database
 
     async def set_discovery(self, on: bool) -> None:
         """Look for devices nearby, and let them find this one, or not; it is remembered.
@@ -383,7 +366,7 @@ class Service:
         if opened.vault.elsewhere:
             return True
         try:
-            await self._ready_to_sign()
+            await self._network.ready_to_sign()
         except IdentityLocked:
             return True
         status = self.status()
@@ -393,7 +376,7 @@ class Service:
 
     def kept_libraries(self) -> list[Kept]:
         """The libraries that were kept aside, the newest first: each is a data folder of its own."""
-        return joining.kept_libraries(self._folder)
+        return kept.kept_libraries(self._folder)
 
     async def _join(self, grant: Grant, joining: Joining) -> None:
         """Take on the library of another device, as part of pairing.  Raises LimError."""
@@ -406,41 +389,13 @@ class Service:
     @asynccontextmanager
     async def _library_change(self) -> AsyncIterator[None]:
         """While the notes may become those of another library, nobody has one open."""
-        self._changing = True
+        joiner = self._joiner
         try:
-            if self._adding is not None:
-                self._adding.cancel()
-                await asyncio.wait([self._adding])
+            await joiner.halt()
             await self.before_library_change()
             async with self.notes.closed():
                 yield
         finally:
-            self._changing = False
+            joiner.go_on()
             await self.after_library_change()
             self.changed()
-
-    def _add_when_due(self) -> None:
-        """Begin to add kept notes, once what has to be here before is."""
-        if not self._joiner.pending or self._adding is not None or self._changing:
-            return
-        opened, peers = self._open_library, self._network.node.status()
-        in_step = any(peer.connected and peer.we_lack == 0 for peer in peers)
-        if not opened.identity.locked and (in_step or not self._joiner.waits):
-            self._adding = self.do(self._add())
-
-    async def _add(self) -> None:
-        try:
-            await self._add_now()
-        except LimError as error:
-            text = f"Your notes could not be added yet. {error}"
-            if not (self.events and self.events[-1].text == text):
-                self._say("warning", text)
-            await asyncio.sleep(_ADD_AGAIN)
-        finally:
-            self._adding = None
-        self.changed()
-
-    async def _add_now(self) -> None:
-        await self._network.unlock()
-        added = await self._joiner.add()
-        self._say("info", f"Your notes were added: {added:,}.")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from liblim.change import Body, Change
-from liblim.errors import LimError, StoreUnsealed
+from liblim.errors import CertificateError, LimError, StoreUnsealed
 from liblim.store import Store
 from liblim.trust import (
     TRUST_TYPES,
@@ -21,6 +21,7 @@ from liblim.trust import (
     LibraryKeys,
     device_of,
     epoch_name,
+    read_certificate,
 )
 
 TRUST_KINDS = frozenset(trust_type.kind for trust_type in TRUST_TYPES)
@@ -144,6 +145,11 @@ def take_on(
     """
     if not any(granted.certificate == identity.certificate for granted in grant.devices):
         raise LimError("The other device sent keys that are not for this device. Pair once more.")
+    try:
+        for granted in grant.devices:
+            read_certificate(granted.certificate)
+    except CertificateError:
+        raise LimError("The other device sent a damaged certificate. Pair once more.") from None
     if not grant.epochs:
         raise LimError("The other device sent no keys. Pair once more.")
     with store.transaction():

@@ -9,7 +9,7 @@ from PySide6.QtCore import QProcess
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
-from app.joining import KEPT
+from app.kept import KEPT
 from app.service import Service
 from ui.notice import Notice
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from liblim.errors import LimError
 from liblim.net.address import Address
+from liblim.net.interfaces import zoned
 from liblim.net.tls import protocol_of
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -45,7 +46,8 @@ async def dial(addresses: Sequence[Address], context: ssl.SSLContext, patience: 
     """
     if not addresses:
         raise LimError("No address of this device is known. Pair again, or let it connect to us.")
-    unique = list(dict.fromkeys(addresses))[:MAX_ADDRESSES]
+    ways = [way for address in addresses for way in zoned(address)]
+    unique = list(dict.fromkeys(ways))[:MAX_ADDRESSES]
     return await _race([_try(address, context, patience) for address in unique])
 
 

@@ -191,8 +191,8 @@ class Node:
         if self._discovery is not None:
             self._discovery.on_change = self._found
             self._announced = (self.name, False)
-            port = self.listening.port if self.listening else 0
-            self._do(self._discovery.start(self._database.device, self.name, port))
+            host, port = self.listening or ("", 0)
+            self._do(self._discovery.start(self._database.device, self.name, port, host))
         self._found()
 
     def _found(self) -> None:

@@ -106,20 +106,18 @@ class Ledger:
     """
 
     def __init__(self, library: str, base: Iterable[Granted] = (), founder: str = "") -> None:
-        """Begin with what was handed over; certificates that are none are passed over."""
+        """Begin with what was handed over, without reading the certificates."""
         self.library = library
         self.founder = founder
         self.certificates: dict[str, bytes] = {}
         """Every certificate ever read, also of devices that are not members."""
         self._base: set[str] = set()
         for granted in base:
-            try:
-                certificate = read_certificate(granted.certificate)
-            except CertificateError:
-                continue
-            self.certificates[certificate.device] = granted.certificate
+            # Not read yet: that takes cryptography, and a start has to do without.
+            device = device_of(granted.certificate)
+            self.certificates[device] = granted.certificate
             if granted.member:
-                self._base.add(certificate.device)
+                self._base.add(device)
         self._authors: dict[str, Author] = {}
         self._introduced: set[str] = set()
         self._registers: dict[tuple[str, str], dict[str, list[tuple[Id, Any]]]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app import joining
+from app import kept
 from app.folder import Folder
 from app.joining import Joiner
 from app.notes import Note, Notes
@@ -88,8 +88,8 @@ def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return call
 
     for holder, name in [
-        (joining, "_make_empty"),
-        (joining, "_put_in_place"),
+        (kept, "_make_empty"),
+        (kept, "_put_in_place"),
         (AsyncDatabase, "copy_to"),
         (AsyncDatabase, "set_fact"),
         (AsyncDatabase, "release"),

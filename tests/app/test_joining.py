@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from app import joining
+from app import kept as keeping
 from app.folder import Folder
-from app.joining import kept_libraries
+from app.kept import kept_libraries
 from app.notes import Note
 from app.opening import Opened, open_library
 from app.pairing import Joining
@@ -190,7 +190,7 @@ async def test_a_copy_that_cannot_be_written_changes_nothing(
     opened = await open_library(folder)
     joiner = await joiner_of(folder, opened)
     await write(opened.database, *TEXTS)
-    (folder.path / joining.KEPT).write_text("in the way")
+    (folder.path / keeping.KEPT).write_text("in the way")
     library = opened.database.library
     with pytest.raises(StoreError, match="Nothing was changed"):
         await joiner.join(await granted(desk, opened), ADD)

@@ -11,7 +11,7 @@ import apsw
 import pytest
 import pytest_asyncio
 
-from app import joining, opening
+from app import kept, opening
 from app.folder import Folder
 from app.notes import Note
 from app.opening import open_library
@@ -101,10 +101,10 @@ async def test_a_library_of_one_device_gets_a_new_key_and_keeps_its_notes(
     assert await contents(database) == WANTED
     assert await database.fact("name") == "Desk"
     await database.close()
-    (kept,) = joining.kept_libraries(folder)
-    aside = await open_library(Folder(kept.path))
-    assert await contents(aside.database) == WANTED
-    await aside.database.close()
+    (aside,) = kept.kept_libraries(folder)
+    opened = await open_library(Folder(aside.path))
+    assert await contents(opened.database) == WANTED
+    await opened.database.close()
 
 
 @pytest.mark.asyncio
@@ -169,8 +169,8 @@ async def test_notes_from_before_sealing_are_brought_over(folder: Folder) -> Non
     await again.database.close()
     assert b"Bread" in old
     assert b"Bread" not in b"".join(bodies(folder))
-    (kept,) = joining.kept_libraries(folder)
-    assert (kept.path / "notes.db").exists()
+    (aside,) = kept.kept_libraries(folder)
+    assert (aside.path / "notes.db").exists()
 
 
 def bodies(folder: Folder) -> list[bytes]:
@@ -187,7 +187,7 @@ async def test_an_empty_library_from_before_sealing_is_dropped(folder: Folder) -
     opened = await open_library(folder)
     assert await contents(opened.database) == []
     await opened.database.close()
-    assert joining.kept_libraries(folder) == []
+    assert kept.kept_libraries(folder) == []
 
 
 @pytest.mark.asyncio

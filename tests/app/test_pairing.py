@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from app.folder import Folder
-from app.joining import kept_libraries
+from app.kept import kept_libraries
 from app.pairing import Joining, Phase
 from app.service import Service
 from liblim.errors import LimError

@@ -12,7 +12,7 @@ from PySide6.QtCore import QProcess
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
-from app.joining import KEPT, Kept
+from app.kept import KEPT, Kept
 from app.service import Service
 from liblim.errors import StoreError
 from tests.gui.syncing import Test, turn

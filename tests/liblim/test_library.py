@@ -212,6 +212,17 @@ def test_a_grant_for_another_device_is_not_taken() -> None:
     assert read(lap, oid) == "mine"
 
 
+def test_a_grant_with_a_damaged_certificate_is_not_taken() -> None:
+    desk, newcomer = make(), Identity.generate()
+    introduce(desk, newcomer)
+    lap = make(identity=newcomer)
+    before = lap.library
+    devices = (*desk.grant().devices, Granted(b"no certificate", True))
+    with pytest.raises(LimError, match="damaged"):
+        lap.take_on(msgspec.structs.replace(desk.grant(), devices=devices))
+    assert lap.library == before
+
+
 def test_a_grant_is_not_taken_while_documents_are_open() -> None:
     desk = make()
     newcomer = Identity.generate()

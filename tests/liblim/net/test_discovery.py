@@ -237,7 +237,8 @@ def test_it_works_once_the_network_does(monkeypatch: pytest.MonkeyPatch) -> None
 
 @real
 def test_it_follows_changes_of_the_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = [OwnAddress(Address(HERE, 7), LAN), OwnAddress(Address("::1", 7), LAN)]
+    both = (Address(HERE, 4242), Address("::1", 4242))
+    here = [OwnAddress(address, LAN) for address in both]
 
     async def run() -> None:
         own: list[OwnAddress] = []
@@ -249,7 +250,6 @@ def test_it_follows_changes_of_the_interfaces(monkeypatch: pytest.MonkeyPatch) -
             for _ in range(2):
                 own[:] = here
                 await desk.until(lambda: desk.found and not desk.problem)
-                both = (Address(HERE, 4242), Address("::1", 4242))
                 await lap.until(lambda: A in lap.found and lap.found[A].addresses == both)
                 own.clear()
                 await desk.until(lambda: desk.problem)

@@ -78,7 +78,6 @@ def test_what_was_handed_over_counts_until_the_introduction_is_read() -> None:
     world, (_, b, _) = library_of("abc")
     b.remove("c")
     base = [Granted(certificate(letter), letter != "c") for letter in "abc"]
-    base.append(Granted(b"no certificate", True))
     ledger = Ledger(LIBRARY, base, device("a"))
     assert names(ledger) == "ab"
     assert set(ledger.certificates) == {device(letter) for letter in "abc"}
