@@ -111,7 +111,11 @@ class Network:
         Raises LimError.
         """
         async with self._going:
-            if self.online or self._vault.elsewhere:
+            if self.online:
+                return
+            if self._vault.elsewhere:
+                with contextlib.suppress(IdentityLocked):  # what is typed is saved all the same
+                    await self.unlock()
                 return
             await self.look()
             try:
@@ -150,10 +154,12 @@ class Network:
         return Address("", int(remembered) if remembered.isdecimal() else DEFAULT_PORT)
 
     async def _take_name(self) -> None:
-        """Let the other devices know this one by a name, unless they do already."""
-        me = self._database.ledger.members.get(self._database.device)
-        if me is not None and not me.name:
-            await self.membership.rename(self._database.device, self._name)
+        """Write down what this device is called, where it founded its library; who joins is introduced."""
+        ledger = self._database.ledger
+        me = ledger.members.get(self._database.device)
+        if me is not None and me.device == ledger.founder and not me.name:
+            with contextlib.suppress(StoreError):  # it has its name at the next start, then
+                await self.membership.rename(me.device, self._name)
 
     async def set_discovery(self, on: bool) -> None:
         """Look for devices nearby, or stop."""

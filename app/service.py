@@ -102,7 +102,16 @@ class Service:
             raise
 
     async def _open(self) -> None:
-        self._opened = opened = await opening.open_library(self._folder)
+        opened = await opening.open_library(self._folder)
+        try:
+            await self._take_up(opened)
+        except BaseException:
+            await opened.database.close()
+            raise
+        self._opened = opened
+
+    async def _take_up(self, opened: Opened) -> None:
+        """Set up all that works on an open library."""
         database = opened.database
         self._name = await database.fact("name") or usual_name(self._folder)
         self._remembered = await database.fact("discovery") != "off"
@@ -172,8 +181,7 @@ class Service:
         if opened is None:
             return
         try:
-            if hasattr(self, "_network"):
-                await self._network.stop()
+            await self._network.stop()
         finally:
             await opened.database.close()
 
@@ -257,8 +265,14 @@ class Service:
     # What people ask for
 
     def sync_now(self) -> None:
-        """Try all devices at once."""
+        """Try all devices at once, and to go online where that failed."""
         self._network.node.sync_now()
+        if self._wants_online and not self._network.online:
+            self.do(self._try_online())
+
+    async def _try_online(self) -> None:
+        with suppress(LimError):  # the status says why
+            await self.online()
 
     async def rename(self, name: str) -> None:
         """Choose what other devices call this one.  Raises LimError."""

@@ -178,10 +178,12 @@ class Status:
 
     def _trouble(self) -> str:
         """What keeps this device from syncing at all, the worst first."""
-        if self.problem or self.locked:
-            return self.problem or self.locked
+        if self.problem:
+            return self.problem
         if self.elsewhere:
             return "These notes came from another computer; they sync once you say what they are"
+        if self.locked:
+            return self.locked
         if self.removed_by:
             return f"{self.removed_by} removed this device; its notes stay here and sync no more"
         if self.outside:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from liblim.change import Body, Change, Head, unpack_body
+from liblim.change import Body, Change, Head, Header, unpack_body
 from liblim.errors import ChangeError
 from liblim.store import ReplicaRow, Store
 from liblim.trust import Library, Sealer, device_of
@@ -216,6 +216,9 @@ class Admission:
 
         Raises _Early where the device's certificate is not known yet, and ChangeError.
         """
+        header = change.header
+        if change.seq == 1 and (header.device != device or not self._is_bound(header)):
+            raise ChangeError("a replica does not belong to the device that began it")
         if not self._sealer.knows(device):
             raise _Early(device, 0)
         if change.hash in self._authentic:
@@ -230,6 +233,12 @@ class Admission:
                 self._authentic.update(self._runs.hashes(change))
                 return
         self._sealer.verify(device, change.hash, change.signature)
+
+    def _is_bound(self, header: Header) -> bool:
+        """Whether the replica's id is one that its device alone could have chosen."""
+        if len(header.prev) != self._sealer.salt_size:
+            return False
+        return not header.prev or self._sealer.replica(header.device, header.prev) == header.replica
 
     def _read(self, position: int, change: Change) -> Entered:
         """Note what a change is about, and take the keys that it may bring."""

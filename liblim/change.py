@@ -59,9 +59,10 @@ class Dep(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a change says about itself; its hash is the change's hash.
 
-    ``at`` is the author's wall clock in milliseconds since 1970, for people only.  ``prev`` is empty
-    for a replica's first change, ``device`` for all others.  ``epoch`` names the key that sealed
-    the body and is empty where nothing is sealed.  ``body`` is the SHA-256 of the sealed body.
+    ``at`` is the author's wall clock in milliseconds since 1970, for people only.  ``prev`` is the hash
+    of the change before; for a replica's first change the salt that binds the replica's id to its device,
+    or empty where there are no keys.  ``device`` is empty for all but the first.  ``epoch`` names the key
+    that sealed the body and is empty where nothing is sealed.  ``body`` is the SHA-256 of the sealed body.
     """
 
     replica: ReplicaId
@@ -120,7 +121,7 @@ class Change(msgspec.Struct, frozen=True, dict=True):
             raise ChangeError("a change came without its body")
         if hashlib.sha256(self.body).digest() != header.body:
             raise ChangeError("a change's body does not have the hash that its header names")
-        if (header.seq == 1) != (header.prev == b"") or len(header.prev) not in (0, 32):
+        if len(header.prev) not in ((0, 32) if header.seq == 1 else (32,)):
             raise ChangeError("a change does not name its predecessor")
         if (header.seq == 1) != (header.device != ""):
             raise ChangeError("a replica's first change, and only that, has to name its device")
@@ -170,7 +171,7 @@ def unpack_body(data: bytes) -> Body:
         raise ChangeError("a change's body has a form that this version does not know")
     try:
         return _body_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChangeError(f"a change's body cannot be read: {error}") from None
 
 

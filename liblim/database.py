@@ -282,7 +282,9 @@ class Database:
             self.trust.choose_epoch()
         self._announce(receipt, effects, trusted)
         read = [new.body.oid for new in (*receipt.revived, *receipt.entered) if new.body]
-        return [self.desk.summary(oid) for oid in dict.fromkeys(read)]
+        summaries = [self.desk.summary(oid) for oid in dict.fromkeys(read)]
+        self.desk.sweep()
+        return summaries
 
     def _deliver(self, new: Entered, foreign: bool, effects: dict[str, list[Effect]]) -> bool:
         """Take one change into its document and the ledger; whether the ledger moved."""

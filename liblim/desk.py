@@ -92,6 +92,12 @@ class Desk:
         del self._live[document.oid]
         return document.encode(), live.position
 
+    def sweep(self) -> None:
+        """Forget documents that nobody uses and that could not be saved when they were let go of."""
+        for oid, live in list(self._live.items()):
+            if live.users <= 0 and self._writer.is_saved(oid):
+                del self._live[oid]
+
     def deliver(self, position: int, header: Header, body: Body, foreign: bool) -> list[Effect]:
         """Take a committed change into its document, if that is in use; returns what it did.
 

@@ -66,7 +66,7 @@ class Library:
         certificates = store.certificates()
         self.keys = LibraryKeys(self.id, identity, store.epochs(), [der for der, _ in certificates])
         self.keys.use(self._remembered)
-        base = [Granted(der, True) for der, member in certificates if member]
+        base = [Granted(der, member) for der, member in certificates]
         self.ledger = Ledger(self.id, base, self._founder)
         self._early: list[TrustWord] | None = []
 

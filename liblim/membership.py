@@ -78,7 +78,13 @@ class Membership:
                     _write(document.name, wanted)
 
     async def announce(self, addresses: Sequence[str]) -> None:
-        """Say at which ``host:port`` this device listens, where that is news.  Raises as ``rename``."""
+        """Say at which ``host:port`` this device listens, where that is news.
+
+        Not before this device has read its own introduction: then it does not know yet what is news.
+        Raises as ``rename``.
+        """
+        if not self._database.ledger.knows(self._database.device):
+            return
         wanted = [found for found in addresses if 0 < len(found) <= MAX_ADDRESS][:MAX_ADDRESSES]
         async with self._at_work():
             device = self._database.device
@@ -141,6 +147,12 @@ class Membership:
             if asks and self._database.device not in self._database.ledger.members:
                 raise LimError(
                     "This device was removed from the library, so it cannot say who belongs to it."
+                )
+            if asks and not self._database.ledger.knows(self._database.device):
+                # What it would remove or introduce now would void what it has not read.
+                raise LimError(
+                    "This device has not received all that it needs yet. Let it sync with another "
+                    "device of the library first, then try again."
                 )
             yield
 

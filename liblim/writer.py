@@ -82,6 +82,7 @@ class Writer:
         self._entropy = entropy
         self._frontier: dict[str, Seen] = {}
         self._replica = ""
+        self._salt = b""
         self._last: Seen | None = None
         self._drift = self._now_drift()
         self._open: _Open | None = None
@@ -145,7 +146,9 @@ class Writer:
         """
         drift = self._now_drift()
         if not self._replica or abs(drift - self._drift) > CLOCK_JUMP:
-            self._replica, self._last = self._entropy(8).hex(), None
+            self._salt = self._entropy(self._sealer.salt_size)
+            bound = self._salt and self._sealer.replica(self._device, self._salt)
+            self._replica, self._last = bound or self._entropy(8).hex(), None
         self._drift = drift
 
     def _now_drift(self) -> float:
@@ -169,7 +172,7 @@ class Writer:
         header = Header(
             replica=self._replica,
             seq=last.head.seq + 1 if last else 1,
-            prev=last.head.hash if last else b"",
+            prev=last.head.hash if last else self._salt,
             deps=deps,
             clock=clock,
             n=max(1, sum(width(op[1:]) for op in ops)),

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Before anything asks for them: Qt when its application starts, platformdirs at each call.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# No test, and no process that one starts, writes into a person's own keyring.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -24,9 +24,12 @@ from liblim.sync import (
     Wanted,
     refusal,
 )
+from liblim.sync.messages import Kthxbye, Nowai
 
 CHUNK = 64 * 1024
 """Bytes read, decoded and committed at a time: a few milliseconds of work."""
+
+_LAST_WORDS = (f"{Kthxbye.verb} {{".encode(), f"{Nowai.verb} {{".encode())
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +124,8 @@ class Link:
                 data = await self._reader.read(CHUNK)
             except OSError:
                 data = b""
+            if self.closed is not None and any(words in data for words in _LAST_WORDS):
+                return  # both ended it at once: nobody is left to wait for
             now = self._loop.time()
             if data:
                 self.session.receive_data(data, now)

@@ -59,7 +59,8 @@ class Meeting:
         """Drop a second connection that nobody took up."""
         self._answer.cancel()
         while not self._second.empty():
-            self._second.get_nowait()[1].transport.abort()
+            _, writer = self._second.get_nowait()
+            writer.transport.abort()
 
     # Connection 1: both people
 

@@ -152,7 +152,7 @@ class Node:
         await self._door.close()
         self.listening = None
         self.pairing.port = 0
-        self.pairing.cancel()
+        await self.pairing.stop()
         await self._upkeep.stop()
         await self._roster.stop()
         for link in list(self._links):
@@ -308,7 +308,7 @@ class Node:
             how = f"at {link.target}" if link.target else "it connected to us"
             self._say("info", link.device, f"Connected with {peer.label}: {how}.")
         if link.target is None:
-            peer.nudge()
+            peer.met()
         self._roster.save(peer)
         self._set_pause()
 

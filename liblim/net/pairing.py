@@ -309,12 +309,13 @@ class PairingHost:
     def _about(self) -> About:
         name, empty = self.about()
         database = self._database
-        others = database.ledger.members.keys() - {database.device}
+        members = database.ledger.members
         return About(
             name=name[:128],
             agent=self._agent[:128],
             library=database.library,
-            alone=not others,
+            # Who is no member of its own library shares it with nobody any more.
+            alone=database.device not in members or len(members) == 1,
             empty=empty,
             certificate=database.keys.identity.certificate,
             port=self.port,

@@ -52,6 +52,7 @@ class Peer:
         """Whether it left in good order, so that not reaching it is no surprise."""
         self._back_off = BackOff(timing, random)
         self._wake = asyncio.Event()
+        self._refused = False
 
     @property
     def label(self) -> str:
@@ -84,6 +85,11 @@ class Peer:
             if self.linked or not self.record.dial or not self.addresses:
                 await self._wake.wait()
                 continue
+            if self._refused:
+                # It connected to us, and one sent the other away: to dial at once would only go round.
+                self._refused = False
+                await self._rest(clock)
+                continue
             self.connecting, self.next_try = True, None
             try:
                 await connect(self)
@@ -100,6 +106,10 @@ class Peer:
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._wake.wait()
+
+    def met(self) -> None:
+        """Look again whether there is a connection now: it connected to us."""
+        self._wake.set()
 
     def nudge(self) -> None:
         """Try at once: there is reason to think that it works."""
@@ -133,6 +143,7 @@ class Peer:
             # It worked until now, so it may again; after a refusal it will most likely not.
             self._back_off.reset()
         if link.target is None:
+            self._refused = closed.code in REFUSALS
             self._wake.set()  # it was not the connector's own, which knows by itself
 
     def failed(self, text: str, now: float, *, refused: bool = False) -> bool:

@@ -2,8 +2,8 @@
 
 ``replicas``, ``changes``, ``frontier``, ``aside``, ``epochs`` and ``certificates`` are the truth.
 ``documents`` and ``touches`` are derived from them.
-What a change's header says twice is stored once: ``prev`` is the hash of the row before it, and
-``body_hash`` is only there where the body is not.
+What a change's header says twice is stored once: ``prev`` is the hash of the row before it (of a replica's
+first change, the replica's salt), and ``body_hash`` is only there where the body is not.
 """
 
 from __future__ import annotations
@@ -86,5 +86,7 @@ MIGRATIONS: tuple[str, ...] = (
         certificate BLOB NOT NULL,
         member INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE replicas ADD COLUMN salt BLOB NOT NULL DEFAULT x'';
     """,
 )

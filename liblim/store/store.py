@@ -62,8 +62,8 @@ class Summary(NamedTuple):
 
 
 _CHANGE = """
-    SELECT c.position, r.replica, r.device, c.seq, p.hash, c.deps, c.clock, c.n, c.at, c.epoch,
-           c.signature, c.body, c.body_hash, c.hash
+    SELECT c.position, r.replica, r.device, c.seq, coalesce(p.hash, r.salt), c.deps, c.clock, c.n, c.at,
+           c.epoch, c.signature, c.body, c.body_hash, c.hash
     FROM changes c JOIN replicas r ON r.id = c.replica
     LEFT JOIN changes p ON p.replica = c.replica AND p.seq = c.seq - 1
 """
@@ -171,8 +171,8 @@ class Store:
             )
             return known
         self._db.execute(
-            "INSERT INTO replicas (replica, device, seq, hash, end) VALUES (?, ?, ?, ?, ?)",
-            (header.replica, header.device, header.seq, change.hash, header.end),
+            "INSERT INTO replicas (replica, device, salt, seq, hash, end) VALUES (?, ?, ?, ?, ?, ?)",
+            (header.replica, header.device, header.prev, header.seq, change.hash, header.end),
         )
         self._ids[header.replica] = row = self._db.last_insert_rowid()
         return row

@@ -121,7 +121,8 @@ class Outbox:
         seq, hash = self._known(change.replica)
         return (
             self._belief.complete
-            and (change.seq, change.header.prev) == (seq + 1, hash)
+            and change.seq == seq + 1
+            and (change.seq == 1 or change.header.prev == hash)
             and all(self._known(dep.replica).seq >= dep.seq for dep in change.header.deps)
         )
 

@@ -36,7 +36,7 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "removed": Refusal(
         "One of the two devices was removed from the library.",
-        "It keeps its notes and gets no more. To bring it back, pair it once more.",
+        "It keeps its notes and gets no more. To bring it back, give it a new key and pair it again.",
     ),
     "another-library": Refusal(
         "The two devices hold the notes of different libraries.",

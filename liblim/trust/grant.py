@@ -22,7 +22,10 @@ class Granted(Struct, frozen=True):
 
 
 class Grant(Struct, frozen=True):
-    """The library's name, its keys the first one first, the one in use last, and the devices that write or wrote in it."""
+    """The library's id, its keys, and the devices that write or wrote in it.
+
+    Of the keys the first one comes first, and the one in use last.
+    """
 
     library: Identifier
     founder: Identifier

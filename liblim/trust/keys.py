@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -70,6 +71,16 @@ class LibraryKeys:
         self.epoch = epoch
 
     # What a change needs
+
+    salt_size = 32
+
+    def replica(self, device: str, salt: bytes) -> str:
+        """The id of the replica that a device begins with this salt.
+
+        So no device can write under a replica id that another one has taken.
+        """
+        bound = b"lim/1 replica" + bytes.fromhex(device) + salt
+        return hashlib.sha256(bound).digest()[:8].hex()
 
     def seal(self, packed: bytes, header: Header) -> bytes:
         """Seal a packed body with the epoch that the header names."""

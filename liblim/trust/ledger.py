@@ -218,13 +218,20 @@ class Ledger:
         """The name of the epoch to write with: of those ``held`` the last announced; "" for the first."""
         return next((name for name in self._holds.epochs if name in held), "")
 
+    def knows(self, device: str) -> bool:
+        """Whether a device's place in the library was read: it founded it, or its introduction was.
+
+        Before that, a device that has just joined does not know what it would speak about.
+        """
+        return device == self.founder or device in self._introduced
+
     def duties(self, me: str, held: Container[str]) -> Duties:
         """What the device ``me``, which has the keys of the epochs ``held``, should write.
 
         Nothing as long as its own introduction was not read: then it does not know the library yet.
         """
         holds = self._holds
-        if me not in holds.members or not (me == self.founder or me in self._introduced):
+        if me not in holds.members or not self.knows(me):
             return Duties(False, {})
         current = self.epoch(held)
         since = holds.epochs.get(current, BEGINNING)

@@ -22,6 +22,12 @@ class Sealer(Protocol):
     def epoch(self) -> str:
         """The name of the epoch used for sealing, empty where nothing is sealed."""
 
+    salt_size: int
+    """Bytes of the salt that binds a replica's id to its device; 0 where nothing does."""
+
+    def replica(self, device: str, salt: bytes) -> str:
+        """The id of the replica that a device begins with this salt."""
+
     def seal(self, packed: bytes, header: Header) -> bytes:
         """Seal a packed body; of ``header`` all but ``body`` is final, and bound to it."""
 
@@ -54,6 +60,11 @@ class Unsealed:
     """No keys at all: for databases that stay on one device."""
 
     epoch = ""
+    salt_size = 0
+
+    def replica(self, device: str, salt: bytes) -> str:
+        """Any will do: nothing is bound."""
+        return ""
 
     def seal(self, packed: bytes, header: Header) -> bytes:
         """Return the packed body as it is."""

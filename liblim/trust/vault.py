@@ -75,7 +75,7 @@ class Vault:
     def _read_facts(self) -> _Facts:
         try:
             return msgspec.json.decode(_read(self._json), type=_Facts)
-        except (OSError, msgspec.DecodeError, RecursionError):
+        except (OSError, ValueError, msgspec.DecodeError, RecursionError):
             return _Facts()  # the key can be found and used without
 
     # What there is

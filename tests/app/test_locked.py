@@ -141,7 +141,8 @@ async def test_a_moved_folder_goes_online_once_somebody_says_so(
     status = service.status()
     assert status.elsewhere
     assert status.listening == ""
-    assert texts(service) == ["A note"]
+    await write(service, "Typed before the answer")
+    assert texts(service) == ["A note", "Typed before the answer"]
     await service.answer_moved(stay=True)
     assert not service.status().elsewhere
     assert service.status().listening

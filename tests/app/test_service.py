@@ -165,12 +165,16 @@ async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
 async def test_what_cannot_be_listened_at_is_said_and_the_notes_are_there(tmp_path: Path) -> None:
     with pytest.raises(LimError, match="port"):
         await Service(tmp_path / "other", listen="127.0.0.1:x").start()
-    service = Service(tmp_path / "other", listen="192.0.2.1:4242", discovery=False)
+    service = Service(tmp_path / "other", listen="198.51.100.1:4242", discovery=False)
     await service.start()
     with pytest.raises(LimError) as caught:
         await service.online()
     assert service.status().problem == str(caught.value)
     await write(service, "still works")
+    service._network._listen = "off"
+    service.sync_now()
+    await until(service, lambda: service.network.online)
+    assert service.status().problem == ""
     await service.stop()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,29 @@ def test_nothing_is_called_identical_while_something_is_not_saved() -> None:
 
 def test_a_problem_comes_first() -> None:
     assert status(device(), problem="The disk is full.").line() == "The disk is full."
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"locked": "This device's key is locked."}, "This device's key is locked."),
+        ({"elsewhere": True, "locked": "Locked."}, "came from another computer"),
+        ({"removed_by": "Desk"}, "Desk removed this device"),
+        ({"outside": True}, "pair it again"),
+        ({"adding": "Adding your notes: 3 of 4"}, "Adding your notes: 3 of 4"),
+        ({"elsewhere": True, "problem": "The disk is full."}, "The disk is full."),
+    ],
+)
+def test_what_keeps_from_syncing_comes_before_devices(facts: dict[str, Any], says: str) -> None:
+    assert says in dataclasses.replace(status(device()), **facts).line()
+
+
+@pytest.mark.parametrize(
+    ("listening", "place"),
+    [("", ""), (":4242", "port 4242"), ("127.0.0.1:4242", "127.0.0.1:4242")],
+)
+def test_place(listening: str, place: str) -> None:
+    assert dataclasses.replace(status(), listening=listening).place == place
 
 
 @pytest.mark.parametrize(

@@ -535,3 +535,18 @@ async def test_a_hostile_member_cannot_take_the_place_of_trust_documents(place: 
         assert found.members == {a.device, b.device, newcomer.device}
         words = found.database.core.read_trust()
         assert {word.body.oid for word in words} >= {a.database.library, newcomer.device}
+
+
+@pytest.mark.asyncio
+async def test_who_has_read_nothing_yet_says_nothing(place: NewPlace) -> None:
+    a, b, c = await library_of(place, 3)
+    d, e = await place(), await place()
+    await d.join(b)
+    for attempt in (d.membership.remove(a.device), d.membership.introduce(e.identity.certificate, "")):
+        with pytest.raises(LimError, match="sync"):
+            await attempt
+    assert d.database.count == 0
+    await sync(a, b, c, d)
+    await d.membership.remove(a.device)
+    await settle(a, b, c, d)
+    assert b.members == {b.device, c.device, d.device}

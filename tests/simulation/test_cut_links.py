@@ -42,6 +42,7 @@ def test_a_seed_of_this_run(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_many_seeds(seed: int, tmp_path: Path) -> None:
     for number in range(seed, seed + 500):
         folder = tmp_path / str(number)

@@ -31,21 +31,24 @@ class Club(World):
 
     def introduce(self, device: Device) -> None:
         """Let a device bring in a new one."""
-        if len(self.devices) < MAX_DEVICES and at_work(device):
-            newcomer = self.device()
+        if len(self.devices) == MAX_DEVICES:
+            return
+        newcomer = self.device()
+        try:
             device.introduce(newcomer)
-            self.links += [
-                Link(self, (other, newcomer))
-                for other in self.devices[:-1]
-                if other is device or self.rng.random() < 0.5
-            ]
+        except LimError:
+            self.devices.pop().database.close()
+            return
+        self.links += [
+            Link(self, (other, newcomer))
+            for other in self.devices[:-1]
+            if other is device or self.rng.random() < 0.5
+        ]
 
     def remove(self, device: Device) -> None:
         """Let a device remove another."""
-        other = self.rng.choice(self.devices)
-        if at_work(device):
-            with contextlib.suppress(LimError):
-                device.remove(other)
+        with contextlib.suppress(LimError):
+            device.remove(self.rng.choice(self.devices))
 
     def meet(self) -> None:
         """Join all who trust each other, and let them do what they owe, until nothing is left to do."""
@@ -98,7 +101,8 @@ def agree(world: Club, circle: list[Device]) -> None:
         assert texts(device, world.oids) == shown
         if device.trusts(device):
             assert database.keys.epoch == first.keys.epoch
-            if not any(database.device in one.database.ledger.removed for one in world.devices):
+            others = [d for d in world.devices if database.device in d.database.ledger.certificates]
+            if all(other.trusts(device) for other in others):
                 assert not unread(device)
     ledger = first.ledger
     for device in world.devices:

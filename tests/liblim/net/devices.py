@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from liblim.aio import AsyncDatabase
+from liblim.change import digest
 from liblim.net import Address, LogLine, Node, PeerStatus, Timing
 from liblim.net.dial import Streams, dial
 from liblim.net.link import Link
 from liblim.net.tls import SYNC, client_context
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.messages import MAX_LINE, PROTOCOL, Message, Ohai
+from liblim.sync.messages import MAX_LINE, PROTOCOL, Ihaz, Message, Ohai
 from liblim.trust import Identity
 from tests.liblim.things import Thing
 
@@ -151,10 +152,6 @@ class Device:
     async def read(self, oid: str) -> str:
         return str((await self.database.get(Thing, oid)).body)
 
-    async def holds(self, oid: str) -> None:
-        """Wait until a thing is here."""
-        await self.until(lambda: self.database.core.holds(oid))
-
 
 @asynccontextmanager
 async def device(
@@ -242,6 +239,15 @@ class Member(Stranger):
         """A greeting that the device accepts."""
         members = {"library": self._at.database.library, "protocol": PROTOCOL, **members}
         return Ohai(device=members.pop("device", self.identity.device), **members)
+
+    async def greet(self, **members: Any) -> None:
+        """Say what it takes until both sides have accepted each other: an empty log is here."""
+        await self.say(self.greeting(**members), Ihaz(0, digest({})))
+        await self._at.until(
+            lambda: any(
+                s.device == self.identity.device and s.connected for s in self._at.node.status()
+            )
+        )
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import ssl
 import tempfile
 from pathlib import Path
@@ -42,10 +41,10 @@ class Forged(NamedTuple):
             context.load_cert_chain(path)
 
 
-def like(identity: Identity, seed: bytes | None = None) -> Forged:
+def like(identity: Identity) -> Forged:
     """A self-made certificate that says word for word what a device's says, but for the keys."""
     model = x509.load_der_x509_certificate(identity.certificate)
-    key = Ed25519PrivateKey.from_private_bytes(seed or os.urandom(32))
+    key = Ed25519PrivateKey.generate()
     return Forged([_build(model, key, key, model.subject)], key)
 
 
@@ -58,21 +57,11 @@ def signed_by(identity: Identity) -> Forged:
     return Forged([_build(model, key, authority, model.subject), model], key)
 
 
-def dated(first: datetime.datetime, last: datetime.datetime) -> Identity:
-    """A device like any other, whose certificate has these dates."""
-    seed = os.urandom(32)
-    model = x509.load_der_x509_certificate(_made_of(seed).certificate)
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    certificate = _build(model, key, key, model.subject, (first, last))
-    identity = Identity(certificate.public_bytes(serialization.Encoding.DER))
-    identity.unlock(seed)
-    return identity
-
-
-def _made_of(seed: bytes) -> Identity:
-    from liblim.trust.identity import _make_certificate
-
-    return Identity(_make_certificate(seed))
+def dated(first: datetime.datetime, last: datetime.datetime) -> Forged:
+    """A device's certificate, but for its dates."""
+    key = Ed25519PrivateKey.generate()
+    model = x509.load_der_x509_certificate(Identity.generate().certificate)
+    return Forged([_build(model, key, key, model.subject, (first, last))], key)
 
 
 def _build(

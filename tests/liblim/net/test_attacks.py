@@ -12,8 +12,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from liblim.errors import LimError
-from liblim.net.dial import dial
-from liblim.net.tls import PAIR, SYNC, client_context, protocol_of
+from liblim.net.dial import Streams, dial
+from liblim.net.listener import listen
+from liblim.net.tls import (
+    PAIR,
+    SYNC,
+    certificate_of,
+    client_context,
+    protocol_of,
+    server_context,
+)
 from liblim.sync.messages import Nowai, Ohai
 from liblim.trust import Identity
 from tests.liblim.net.devices import (
@@ -23,7 +31,6 @@ from tests.liblim.net.devices import (
     device,
     knock,
     member,
-    new_database,
 )
 from tests.liblim.net.forgery import Forged, dated, like, signed_by
 
@@ -133,11 +140,10 @@ async def test_another_protocol_over_tls_or_none() -> None:
 
 @both_loops
 async def test_this_device_itself() -> None:
-    async with two() as (desk, _):
-        async with knock(desk, client(desk.identity, desk)) as peer:
-            await peer.say((GREETING % (desk.database.library, desk.id)).encode())
-            reason = await peer.hear_of(Nowai)
-            assert reason.code == "yourself"
+    async with two() as (desk, _), knock(desk, client(desk.identity, desk)) as peer:
+        await peer.say((GREETING % (desk.database.library, desk.id)).encode())
+        reason = await peer.hear_of(Nowai)
+        assert reason.code == "yourself"
 
 
 @pytest.mark.parametrize("words", ["garbage", "half", "plain", "nothing"])
@@ -184,8 +190,7 @@ async def test_removed_before_connecting() -> None:
 @both_loops
 async def test_removed_in_mid_session() -> None:
     async with device("Desk") as desk, member(desk) as peer:
-        await peer.say(peer.greeting())
-        await desk.logged("Connected with Guest")
+        await peer.greet()
         (link,) = desk.node._links
         await desk.write("for members only")
         await desk.node.membership.remove(peer.identity.device)
@@ -205,8 +210,7 @@ async def test_removed_in_mid_session() -> None:
 async def test_a_removal_that_comes_from_another_member_ends_the_session_too() -> None:
     async with device("Desk") as desk, device("Lap") as lap, member(desk, name="Tab") as tab:
         await desk.invite(lap)
-        await tab.say(tab.greeting())
-        await desk.logged("Connected with Tab")
+        await tab.greet()
         await lap.identical(desk)
         await lap.node.membership.remove(tab.identity.device)
         heard = await tab.hear_all()
@@ -230,19 +234,25 @@ async def test_another_device_at_a_known_address_learns_nothing() -> None:
 @both_loops
 async def test_a_certificate_is_good_whatever_the_clocks_say() -> None:
     """Dates that are 50 years off stand for clocks that are."""
-    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)  # noqa: UP017
-    years = datetime.timedelta(days=365.25 * 50)
+    now, years = datetime.datetime(2030, 1, 1), datetime.timedelta(days=365.25 * 50)
     for first, last in ((now - years, now - years / 2), (now + years / 2, now + years)):
         odd, usual = dated(first, last), Identity.generate()
-        database = await new_database(odd)
-        async with device("Odd", database=database) as desk:
-            async with member(desk, usual) as peer:
-                assert await peer.hear_of(Ohai)
-        await database.close()
-        async with device("Desk") as desk, member(desk, odd) as peer:
-            assert await peer.hear_of(Ohai)
-            await peer.say(peer.greeting())
-            await desk.logged("Connected with Guest")
+        for server, guest in ((odd, usual), (usual, odd)):
+            taken: asyncio.Queue[Streams] = asyncio.Queue()
+            context = server_context(server, [_der(guest)])  # type: ignore[arg-type]
+            listener, address = await listen(lambda c=context: c, taken.put_nowait, "127.0.0.1", 0)  # type: ignore[misc]
+            context = client_context(guest, _der(server), SYNC)  # type: ignore[arg-type]
+            ours = (await dial([address], context, 10.0)).streams
+            async with asyncio.timeout(10):
+                theirs = await taken.get()
+            assert certificate_of(theirs[1]) == _der(guest)
+            for _, writer in (ours, theirs):
+                writer.transport.abort()
+            await listener.close()
+
+
+def _der(shows: Identity | Forged) -> bytes:
+    return shows.der if isinstance(shows, Forged) else shows.certificate
 
 
 @both_loops

@@ -1,74 +1,309 @@
-"""Failures to connect or to listen, as sentences."""
+"""Connecting and listening: what is tried, what wins, and failures as sentences."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from liblim.errors import LimError
+from liblim.net import interfaces
 from liblim.net.address import Address
-from liblim.net.dial import dial
-from liblim.net.listener import listen
+from liblim.net.dial import MAX_ADDRESSES, STAGGER, Dialled, Streams, dial
+from liblim.net.interfaces import Interface
+from liblim.net.listener import PORTS, listen, origin
+from liblim.net.tls import SYNC, client_context, protocol_of, server_context
+from liblim.trust import Identity
 
 HERE = Address("127.0.0.1", 4242)
+
+
+@functools.cache
+def someone() -> Identity:
+    return Identity.generate()
+
+
+def anyone() -> ssl.SSLContext:
+    """For dialling whoever answers."""
+    return client_context(None, None, SYNC)
+
+
+@asynccontextmanager
+async def listening(host: str = "127.0.0.1") -> AsyncIterator[tuple[Address, list[Streams]]]:
+    """A device's listener, and the connections that it took."""
+    context = server_context(someone(), [])
+    taken: list[Streams] = []
+    listener, address = await listen(lambda: context, taken.append, host, 0)
+    yield address, taken
+    await listener.close()
+    for _, writer in taken:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def odd(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None],
+) -> AsyncIterator[Address]:
+    """A program that is none of ours."""
+    writers = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        talk(reader, writer)
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+    server.close()
+    for writer in writers:
+        writer.transport.abort()
+
+
+def silent() -> tuple[socket.socket, Address]:
+    """Where a connection can be made, and nobody ever says anything."""
+    found = socket.create_server(("127.0.0.1", 0))
+    return found, Address("127.0.0.1", found.getsockname()[1])
+
+
+async def accepted(listening: socket.socket) -> socket.socket:
+    """The next connection that is made there."""
+    listening.setblocking(False)
+    async with asyncio.timeout(10):
+        return (await asyncio.get_running_loop().sock_accept(listening))[0]
+
+
+async def closed(connection: socket.socket) -> None:
+    """Wait until the other end has closed the connection."""
+    connection.setblocking(False)
+    with connection:
+        async with asyncio.timeout(10):
+            while await asyncio.get_running_loop().sock_recv(connection, 65536):
+                pass
+
+
+def unused() -> Address:
+    """Where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return Address("127.0.0.1", found.getsockname()[1])
+
+
+# Dialling
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (ConnectionRefusedError(), "Nothing listens at 127.0.0.1:4242."),
+        (ConnectionResetError(), "127.0.0.1:4242 closed the connection at once."),
         (TimeoutError(), "127.0.0.1:4242 does not answer."),
         (socket.gaierror(-2, "Name or service not known"), "There is no host named 127.0.0.1."),
         (OSError(errno.EHOSTUNREACH, "No route"), "There is no way to 127.0.0.1:4242 from here."),
         (OSError(errno.ENETUNREACH, "No route"), "There is no way to 127.0.0.1:4242 from here."),
         (OSError(errno.EIO, "Odd thing"), "127.0.0.1:4242 cannot be reached: Input/output error."),
+        (ssl.SSLError(1, "wrong version number"), "127.0.0.1:4242 does not speak this protocol."),
+        (ssl.SSLCertVerificationError(), "Another device answers at 127.0.0.1:4242."),
     ],
 )
-def test_dialling(error: OSError, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dialling_fails(error: OSError, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(asyncio, "open_connection", fail)
+    monkeypatch.setattr("liblim.net.dial._connect", fail)
     with pytest.raises(LimError) as caught:
-        asyncio.run(dial(HERE, 1.0))
+        asyncio.run(dial([HERE], anyone(), 1.0))
     assert str(caught.value).startswith(said)
 
 
-def test_a_connection_that_is_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang(*_: Any) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio, "open_connection", hang)
-    with pytest.raises(LimError, match="does not answer"):
-        asyncio.run(dial(HERE, 0.01))
+def test_no_address() -> None:
+    with pytest.raises(LimError, match="No address of this device is known"):
+        asyncio.run(dial([], anyone(), 1.0))
 
 
-def test_other_computers_are_not_dialled() -> None:
-    for host in ("192.168.1.5", "desk", "0.0.0.0"):
-        with pytest.raises(LimError, match="on one computer"):
-            asyncio.run(dial(Address(host, 4242), 1.0))
+@pytest.mark.asyncio
+async def test_nothing_listens() -> None:
+    nobody = unused()
+    with pytest.raises(LimError, match=f"Nothing listens at {nobody}. Start the program there"):
+        await dial([nobody], anyone(), 5.0)
+
+
+@pytest.mark.asyncio
+async def test_one_who_never_shakes_hands() -> None:
+    found, address = silent()
+    with found, pytest.raises(LimError, match=f"{address} does not answer"):
+        await dial([address], anyone(), 0.05)
+
+
+@pytest.mark.asyncio
+async def test_one_who_speaks_something_else() -> None:
+    async with odd(lambda _, writer: writer.write(b"SSH-2.0-OpenSSH_9.6\r\n" * 9)) as address:
+        with pytest.raises(LimError, match=f"{address} does not speak this protocol"):
+            await dial([address], anyone(), 5.0)
+
+
+@pytest.mark.asyncio
+async def test_one_who_closes_at_once() -> None:
+    async with odd(lambda _, writer: writer.transport.abort()) as address:
+        with pytest.raises(LimError, match=f"{address} closed the connection at once"):
+            await dial([address], anyone(), 5.0)
+
+
+@pytest.mark.asyncio
+async def test_tls_without_our_protocol_in_it() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    someone().load_into(context)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+    with pytest.raises(LimError, match=f"{address} does not speak this protocol"):
+        await dial([address], anyone(), 5.0)
+    server.close()
+
+
+# Several addresses
+
+
+@pytest.mark.asyncio
+async def test_an_address_that_does_not_answer_holds_nobody_up() -> None:
+    found, dead = silent()
+    with found:
+        async with listening() as (address, taken):
+            before = asyncio.get_running_loop().time()
+            dialled = await dial([dead, dead, address], anyone(), 60.0)
+            assert asyncio.get_running_loop().time() - before >= STAGGER
+            assert dialled.address == address
+            assert protocol_of(dialled.streams[1]) == SYNC
+            dialled.streams[1].transport.abort()
+            # The try that lost is closed, and did not leave a connection behind.
+            await closed(await accepted(found))
+            assert len(taken) <= 1
+
+
+@pytest.mark.asyncio
+async def test_if_none_answers_the_first_one_is_told_of() -> None:
+    first, second = unused(), unused()
+    with pytest.raises(LimError, match=f"Nothing listens at {first}"):
+        await dial([first, second], anyone(), 5.0)
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_stands_for_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, dead = silent()
+
+    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        assert host == "desk.example"
+        places = [dead, address, address]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", tuple(place)) for place in places]
+
+    with found:
+        async with listening() as (address, _):
+            monkeypatch.setattr(socket, "getaddrinfo", look_up)
+            named = Address("desk.example", address.port)
+            dialled = await dial([named], anyone(), 10.0)
+            assert dialled.address == named
+            assert dialled.streams[1].get_extra_info("peername") == tuple(address)
+            dialled.streams[1].transport.abort()
+
+
+def tried(addresses: list[Address], monkeypatch: pytest.MonkeyPatch) -> list[Address]:
+    """The addresses that are dialled for these."""
+    found: list[Address] = []
+
+    async def note(address: Address, *_: Any) -> Dialled:
+        found.append(address)
+        raise LimError("Not this one.")
+
+    monkeypatch.setattr("liblim.net.dial._try", note)
+    monkeypatch.setattr("liblim.net.dial.STAGGER", 0.0)
+    with pytest.raises(LimError, match="Not this one"):
+        asyncio.run(dial(addresses, anyone(), 5.0))
+    return found
+
+
+def test_link_local_addresses_are_dialled_by_our_own_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = [Interface("eth0", ["fe80::5%eth0"]), Interface("wlan0", ["fe80::6%wlan0"])]
+    monkeypatch.setattr(interfaces, "_interfaces", lambda: ours)
+    found = tried([Address("fe80::1%en7", 4242), HERE], monkeypatch)
+    assert found == [Address("fe80::1%eth0", 4242), Address("fe80::1%wlan0", 4242), HERE]
+
+
+def test_each_address_is_dialled_once_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [Address("127.0.0.1", port) for port in range(1, 3 * MAX_ADDRESSES)]
+    assert tried([*many[:1] * 50, *many], monkeypatch) == many[:MAX_ADDRESSES]
+
+
+@pytest.mark.asyncio
+async def test_giving_up_leaves_nothing_behind() -> None:
+    found, dead = silent()
+    with found:
+        dialling = asyncio.ensure_future(dial([dead, dead], anyone(), 60.0))
+        connection = await accepted(found)
+        dialling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+        await closed(connection)
+
+
+# Listening
 
 
 @pytest.mark.parametrize(
-    ("code", "tried", "said"),
+    ("code", "tries", "said"),
     [
-        (errno.EADDRINUSE, 101, "All ports from 4242 to 4342 are taken."),
+        (errno.EADDRINUSE, PORTS + 1, "All ports from 4242 to 4342 are taken."),
+        (errno.EACCES, PORTS + 1, "All ports from 4242 to 4342 are taken."),
         (errno.EADDRNOTAVAIL, 1, "Cannot listen on 127.0.0.1: Cannot assign"),
     ],
 )
-def test_listening(code: int, tried: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listening_fails(code: int, tries: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ports = []
 
-    async def fail(_: Any, host: str, port: int) -> None:
-        ports.append(port)
+    def fail(address: tuple[str, int], **_: Any) -> None:
+        ports.append(address[1])
         raise OSError(code, "Cannot assign")
 
-    monkeypatch.setattr(asyncio, "start_server", fail)
+    monkeypatch.setattr(socket, "create_server", fail)
     with pytest.raises(LimError) as caught:
-        asyncio.run(listen(lambda *_: None))
+        asyncio.run(listen(anyone, lambda _: None, "127.0.0.1"))
     assert str(caught.value).startswith(said)
-    assert ports == list(range(4242, 4242 + tried))
+    assert ports == list(range(4242, 4242 + tries))
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_all_addresses_of_this_computer(both: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no IPv6, IPv4 still works."""
+    create = socket.create_server
+
+    def on_ipv4_only(address: tuple[str, int], **options: Any) -> socket.socket:
+        if options.get("family") == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported")
+        return create(address, **options)
+
+    if not both:
+        monkeypatch.setattr(socket, "create_server", on_ipv4_only)
+
+    async def main() -> None:
+        async with listening("") as (address, _):
+            dialled = await dial([Address("127.0.0.1", address.port)], anyone(), 10.0)
+            dialled.streams[1].transport.abort()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("host", "where"),
+    [
+        ("192.168.1.5", "192.168.1.5"),
+        ("::ffff:192.168.1.5", "192.168.1.5"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("2001:db8:1:2:3::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:4::9", "2001:db8:1:2::/64"),
+        ("", ""),
+    ],
+)
+def test_from_where_somebody_comes(host: str, where: str) -> None:
+    assert origin(host) == where

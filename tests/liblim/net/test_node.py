@@ -1,4 +1,4 @@
-"""Devices that meet: pairing, syncing, parting, and coming back."""
+"""Devices of one library that meet: syncing, parting, coming back, and being removed."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from typing import Any
 
 import pytest
 
-from liblim.aio import LONG_PAUSE, SHORT_PAUSE, AsyncDatabase, Pause
-from liblim.errors import LimError, StoreError
+from liblim.aio import LONG_PAUSE, SHORT_PAUSE, Pause
+from liblim.errors import IdentityLocked, LimError, StoreError
 from liblim.net import Address, Node, Timing
-from liblim.net.listener import listen
+from liblim.net.discovery import Found
+from liblim.net.node import TURNED_AWAY
 from liblim.peers import PeerRecord
-from tests.liblim.net.devices import QUICK, both_loops, device, failure
+from liblim.trust import Identity, words_of
+from tests.liblim.net.devices import QUICK, Device, both_loops, device, new_database
 from tests.liblim.things import Thing
 
 
 @both_loops
-async def test_a_new_device_takes_on_the_library_and_gets_everything() -> None:
+async def test_a_new_member_gets_everything() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
         note = await desk.write("hello")
-        paired = await lap.node.pair(*desk.address)
-        assert (paired.peer.name, paired.already) == ("Desk", False)
-        assert lap.database.library == desk.database.library
+        await desk.invite(lap)
         await lap.identical(desk)
         await desk.identical(lap)
         assert await lap.read(note.oid) == "hello"
         status = lap.peer(desk)
         assert status is not None
-        assert (status.connected, status.incoming, status.agent) == (True, False, "test/1")
+        assert (status.name, status.connected, status.agent) == ("Desk", True, "test/1")
+        assert status.words == words_of(desk.identity.certificate)
         assert status.address == str(desk.address)
         assert status.round_trip is not None
         assert status.bytes_in > 0
-        assert status.changes_in == 1
+        assert status.changes_in > 0
         other = desk.peer(lap)
         assert other is not None
-        assert other.incoming
+        assert other.incoming != status.incoming
         assert other.address == str(lap.address)
-        await lap.logged("Paired with Desk.")
-        await desk.logged("Paired with Lap.")
+        await lap.logged("Connected with Desk")
+        await desk.logged("Connected with Lap")
 
 
 @both_loops
 async def test_what_is_typed_appears_on_the_other_side_and_back() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
-        await lap.pair(desk)
+        await desk.invite(lap)
         note = await desk.write("hello")
         await lap.identical(desk)
         copy = await lap.database.get(Thing, note.oid)
@@ -56,39 +57,45 @@ async def test_what_is_typed_appears_on_the_other_side_and_back() -> None:
 
 
 @both_loops
-async def test_three_in_a_chain_converge() -> None:
+async def test_who_is_introduced_by_one_syncs_with_all() -> None:
+    """A knows B, and B knows C: A and C learn from the library where the other can be dialled."""
     async with device("A") as a, device("B") as b, device("C") as c:
-        await b.pair(a)
-        await c.pair(b)
+        await a.invite(b)
+        await b.identical(a)
+        await b.invite(c)
+        await c.until(lambda: c.connected(a))
+        await b.node.stop()
         note = await a.write("from A")
         other = await c.write("from C")
-        await c.until(lambda: c.database.count == 2)
-        await a.until(lambda: a.database.count == 2)
-        await b.identical(a, c)
+        await c.identical(a)
+        await a.identical(c)
         assert await c.read(note.oid) == "from A"
         assert await a.read(other.oid) == "from C"
-        assert a.peer(c) is None
+        status = a.peer(c)
+        assert status is not None
+        assert status.name == "C"
 
 
 @both_loops
 async def test_a_backlog_of_many_changes_and_a_large_one_arrive() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
-        for i in range(600):
+        for i in range(300):
             await desk.write(f"note {i}")
         large = await desk.write("0123456789" * 100_000)
-        await lap.pair(desk)
+        await desk.invite(lap)
         await lap.identical(desk)
         assert await lap.read(large.oid) == "0123456789" * 100_000
 
 
 @both_loops
 async def test_they_find_each_other_again_and_merge_what_was_written_apart() -> None:
-    first = await AsyncDatabase.open(":memory:", [Thing])
+    first = await new_database()
     async with device("Desk") as desk:
         async with device("Lap", database=first) as lap:
-            await lap.pair(desk)
+            await desk.invite(lap)
             note = await desk.write("x")
             await desk.identical(lap)
+            await lap.identical(desk)
         await desk.logged("Lap left. The program ends.")
         await desk.logged("Nothing listens at")
         status = next(iter(desk.node.status()))
@@ -107,24 +114,30 @@ async def test_they_find_each_other_again_and_merge_what_was_written_apart() -> 
             again = desk.peer(lap)
             assert again is not None
             assert again.error == ""
-            assert again.address == str(lap.address)  # its port has moved
+            await desk.until(lambda: _at(desk, lap))  # its port has moved
             assert await lap.read(note.oid) == "xy"
     await first.close()
 
 
+def _at(one: Device, other: Device) -> bool:
+    status = one.peer(other)
+    return status is not None and status.address == str(other.address)
+
+
 @both_loops
 async def test_a_peer_that_comes_back_is_found_by_dialling() -> None:
-    first = await AsyncDatabase.open(":memory:", [Thing])
+    first = await new_database()
     async with device("Desk") as desk:
         async with device("Lap", database=first) as lap:
-            await lap.pair(desk)
+            await desk.invite(lap)
             await desk.identical(lap)
+            await lap.identical(desk)
             port = lap.address.port
         (record,) = await first.load_peers()
         assert record.address == str(desk.address)
         assert record.bytes_out > 0
         await first.save_peer(PeerRecord(record.device, record.name, dial=False))
-        offline = Node(first, name="Lap")
+        offline = Node(first)
         await offline.load()
         assert [status.name for status in offline.status()] == ["Desk"]
         async with device("Lap", database=first, port=port) as lap:
@@ -137,23 +150,41 @@ async def test_a_peer_that_comes_back_is_found_by_dialling() -> None:
 
 
 @both_loops
+async def test_one_direction_is_enough() -> None:
+    """One that listens nowhere dials, and the other one says that it connects to us."""
+    async with device("Desk") as desk, device("Lap", unheard=True) as lap:
+        await desk.invite(lap)
+        await desk.identical(lap)
+        await lap.identical(desk)
+        status, other = desk.peer(lap), lap.peer(desk)
+        assert status is not None
+        assert other is not None
+        assert (status.incoming, other.incoming) == (True, False)
+        assert not status.error
+        await desk.write("x")
+        await lap.identical(desk)
+
+
+@both_loops
 async def test_one_link_stays_when_both_dial() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
-        await lap.pair(desk)
-        await desk.until(lambda: desk.peer(lap))
+        await desk.invite(lap)
+        await desk.until(lambda: desk.connected(lap))
         for _ in range(5):
-            pairings = [lap.node.pair(*desk.address), desk.node.pair(*lap.address)]
-            found = await asyncio.gather(*pairings)
-            assert all(paired.already for paired in found)
+            for one, other in ((desk, lap), (lap, desk)):
+                peer = one.node._roster.peers[other.id]
+                asyncio.ensure_future(one.node._connect(peer))  # noqa: RUF006
         await desk.write("x")
         await lap.identical(desk)
         await desk.identical(lap)
-        one, other = desk.peer(lap), lap.peer(desk)
-        assert one is not None
-        assert other is not None
-        assert one.incoming != other.incoming
-        assert not one.error
-        assert not other.error
+        await desk.until(lambda: len(desk.node._links) == 1)
+        await lap.until(lambda: len(lap.node._links) == 1)
+        one_side, other_side = desk.peer(lap), lap.peer(desk)
+        assert one_side is not None
+        assert other_side is not None
+        assert one_side.incoming != other_side.incoming
+        assert not one_side.error
+        assert not other_side.error
 
 
 @both_loops
@@ -161,92 +192,172 @@ async def test_the_pause_is_short_while_another_device_is_connected() -> None:
     pauses: list[Pause] = []
     async with device("Desk") as desk, device("Lap") as lap:
         desk.database.set_pause = pauses.append  # type: ignore[assignment, method-assign]
-        await lap.pair(desk)
-        await desk.until(lambda: pauses == [SHORT_PAUSE])
+        await desk.invite(lap)
+        await desk.until(lambda: SHORT_PAUSE in pauses)
         await lap.node.stop()
         await desk.until(lambda: pauses[-1] == LONG_PAUSE)
 
 
+# Addresses
+
+
 @both_loops
-async def test_unpairing_closes_and_forgets_and_the_other_side_is_told() -> None:
+async def test_all_learn_where_a_device_listens_now() -> None:
+    async with device("Desk") as desk, device("Lap", unheard=True) as lap:
+        await desk.invite(lap)
+        await lap.identical(desk)
+        await lap.until(lambda: lap.database.ledger.members[desk.id].addresses)
+        assert lap.database.ledger.members[desk.id].addresses == (str(desk.address),)
+        assert desk.database.ledger.members[lap.id].addresses == ()
+
+
+@both_loops
+async def test_a_device_is_found_where_it_is_seen_on_the_local_network() -> None:
+    async with device("Desk") as desk, device("Lap", unheard=True) as lap:
+        discovery = FakeDiscovery()
+        await lap.node.set_discovery(discovery)  # type: ignore[arg-type]
+        assert discovery.told == [("", 0)]
+        await desk.invite(lap, met=False)
+        assert not lap.connected(desk)
+        discovery.found[desk.id] = Found(desk.id, "Desk", (desk.address,), False)
+        discovery.found["e" * 32] = Found("e" * 32, "Other", (desk.address,), False)
+        discovery.on_change()
+        await lap.identical(desk)
+        await lap.until(lambda: ("Lap", False) in discovery.updates)
+        lap.node.pairing.show()
+        await lap.until(lambda: discovery.updates[-1] == ("Lap", True))
+        await lap.node.set_discovery(None)
+        assert discovery.stopped
+
+
+class FakeDiscovery:
+    """The local network, as a test wants it."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Found] = {}
+        self.told: list[tuple[str, int]] = []
+        self.updates: list[tuple[str, bool]] = []
+        self.stopped = False
+        self.on_change = lambda: None
+
+    async def start(self, device: str, name: str, port: int, host: str = "") -> None:
+        self.told.append((host, port))
+
+    async def update(self, name: str, pairing: bool) -> None:
+        self.updates.append((name, pairing))
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+@both_loops
+async def test_another_device_at_a_known_address_and_the_right_one_at_another() -> None:
+    async with device("Desk") as desk, device("Lap") as lap, device("Other") as other:
+        await desk.invite(lap)
+        await lap.identical(desk)
+        await lap.until(lambda: lap.database.ledger.members[desk.id].addresses)
+        links = list(lap.node._links)
+        lap.node.remember(desk.id, other.address)
+        for link in links:
+            link.drop()
+        await lap.until(lambda: lap.connected(desk))
+        await lap.write("x")
+        await lap.identical(desk)
+        assert other.node.sessions == []
+
+
+# Who belongs to the library
+
+
+@both_loops
+async def test_a_name_given_on_one_device_is_shown_on_all() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
-        await lap.pair(desk)
-        await desk.until(lambda: desk.peer(lap))
-        await desk.node.unpair(lap.database.device)
+        await desk.invite(lap)
+        await lap.identical(desk)
+        await lap.node.membership.rename(desk.id, "Kitchen")
+        await lap.until(lambda: [s.name for s in lap.node.status()] == ["Kitchen"])
+        await desk.until(lambda: desk.node.name == "Kitchen")
+
+
+@both_loops
+async def test_one_that_is_removed_is_told_and_keeps_what_it_has() -> None:
+    async with device("Desk") as desk, device("Lap") as lap:
+        note = await desk.write("hello")
+        await desk.invite(lap)
+        await desk.identical(lap)
+        await lap.identical(desk)
+        count = lap.database.count
+        await desk.node.membership.remove(lap.id)
         assert desk.node.status() == []
-        assert await desk.database.load_peers() == []
-        await lap.until(lambda: (s := lap.peer(desk)) and s.refused)
+        await lap.until(lambda: (s := lap.peer(desk)) and s.removed_us)
         status = lap.peer(desk)
         assert status is not None
-        assert status.error == "The two devices are not paired. Pair them by address."
-        assert (await lap.node.pair(*desk.address)).already
-        await desk.identical(lap)
+        assert (status.refused, status.connected) == (True, False)
+        assert status.error.startswith("One of the two devices was removed from the library.")
+        await desk.write("not for it")
+        tries = len(lap.node.sessions)
+        await lap.until(lambda: len(lap.node.sessions) > tries + 1)
+        assert lap.database.count == count
+        assert await lap.read(note.oid) == "hello"
+        await desk.database.commit()
+        assert await desk.database.load_peers() == []
 
 
 @both_loops
-async def test_what_keeps_devices_from_pairing_is_said_on_both_sides() -> None:
-    async with device("Desk") as desk, device("Lap") as lap:
-        await desk.write("mine")
-        await lap.write("mine, too")
-        library = lap.database.library
-        said = await failure(lap.pair(desk))
-        assert said.startswith("Each of the two devices holds notes of its own")
-        await desk.logged("Each of the two devices holds notes of its own")
-        assert lap.database.library == library
-        assert lap.node.status() == desk.node.status() == []
-        said = await failure(lap.pair(lap))
-        assert said.startswith("This address leads back to the same device.")
-
-
-@both_loops
-async def test_pairing_with_nobody() -> None:
-    async with device("Desk") as desk:
-        server, address = await listen(lambda _, writer: writer.transport.abort(), port=0)
-        said = await failure(desk.node.pair(*address))
-        assert said.startswith("The other end closed the connection without a word.")
-        server.close()
-        said = await failure(desk.node.pair(*address))
-        assert said == (
-            f"Nothing listens at {address}. Start the program there, and check the port."
+async def test_two_that_remove_each_other_part_for_ever() -> None:
+    async with device("Desk") as desk, device("Lap") as lap, device("Tab") as tab:
+        await desk.invite(lap)
+        await desk.invite(tab)
+        await tab.identical(desk, lap)
+        for one in (desk, lap):
+            one.node._door._let_in = lambda streams: streams[1].transport.abort()  # type: ignore[method-assign]
+        await asyncio.gather(
+            desk.node.membership.remove(lap.id), lap.node.membership.remove(desk.id)
         )
-        said = await failure(desk.node.pair("192.0.2.1", 4242))
-        assert "is not this computer" in said
-        assert desk.node.status() == []
+        await desk.until(lambda: desk.peer(lap) is None)
+        await lap.until(lambda: lap.peer(desk) is None)
+        await tab.write("x")
 
 
 @both_loops
-async def test_pairing_with_somebody_who_says_nothing() -> None:
-    async with device("Desk", timing=QUICK._replace(greeting=0.1)) as desk:
-        writers: list[asyncio.StreamWriter] = []
-        server, address = await listen(lambda _, writer: writers.append(writer), port=0)
-        said = await failure(desk.node.pair(*address))
-        assert said.startswith("Nobody said hello within 0.1 seconds.")
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
+async def test_one_that_is_not_known_any_more_is_told_what_to_do() -> None:
+    """Its certificate fails the handshake, which a device that dials sees as an end without a word."""
+    async with device("Desk") as desk, device("Lap", unheard=True) as lap:
+        await desk.invite(lap)
+        await lap.identical(desk)
+        ledger = desk.database.ledger
+        certificates = dict(ledger.certificates)
+        del ledger.certificates[lap.id]
+        for link in list(desk.node._links):
+            link.drop()
+        line = await lap.logged(TURNED_AWAY)
+        assert line.text == f"Desk: {TURNED_AWAY}"
+        ledger.certificates.update(certificates)
+        await lap.until(lambda: lap.connected(desk))
 
 
 @both_loops
-async def test_another_device_at_a_known_address() -> None:
-    async with device("Desk") as desk, device("Lap") as lap, device("New") as new:
-        await new.pair(desk)
-        await lap.pair(desk)
-        await desk.until(lambda: desk.peer(lap) and desk.peer(new))
-        peer = desk.node._peers[lap.database.device]
-        await lap.node.stop()
-        await desk.until(lambda: not peer.linked)
-        peer.record = PeerRecord(peer.record.device, "Lap", str(new.address))
-        desk.node.sync_now()
-        await desk.logged(f"Lap: Another device answers at {new.address}.")
-        status = desk.peer(new)
-        assert status is not None
-        assert status.connected
+async def test_joining_another_library_parts_from_the_devices_of_the_old_one() -> None:
+    async with device("Desk") as desk, device("Lap") as lap, device("Tab") as tab:
+        await lap.invite(tab)
+        await lap.until(lambda: lap.connected(tab))
+        await tab.until(lambda: tab.connected(lap))
+        note = await desk.write("x")
+        await desk.invite(lap)
+        await lap.identical(desk)
+        assert await lap.read(note.oid) == "x"
+        assert [status.name for status in lap.node.status()] == ["Desk"]
+        await tab.logged("Lap left. This device takes on another library.")
+        assert not tab.connected(lap)
+
+
+# When something fails
 
 
 @both_loops
 async def test_a_store_that_fails_ends_the_link_and_it_is_tried_again() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
-        await lap.pair(desk)
+        await desk.invite(lap)
         await lap.identical(desk)
         receive, failures = lap.database.receive, [1]
 
@@ -265,58 +376,40 @@ async def test_a_store_that_fails_ends_the_link_and_it_is_tried_again() -> None:
 
 
 @both_loops
-async def test_joining_a_library_parts_from_those_in_the_old_one() -> None:
-    async with device("Desk") as desk, device("Lap") as lap, device("Tab") as tab:
-        await tab.pair(lap)
-        await lap.until(lambda: lap.peer(tab))
-        await desk.write("x")
-        await lap.pair(desk)
-        await lap.identical(desk)
-        await tab.until(lambda: (s := tab.peer(lap)) and s.refused)
-        status = tab.peer(lap)
-        assert status is not None
-        assert "in different libraries" in status.error
-
-
-@both_loops
-async def test_something_written_while_joining_keeps_the_library() -> None:
+async def test_a_store_that_fails_to_remember() -> None:
     async with device("Desk") as desk, device("Lap") as lap:
-        await desk.write("x")
-        library, adopt = lap.database.library, lap.database.adopt
 
-        async def write_first(found: str) -> None:
-            await lap.write("y")
-            await adopt(found)
-
-        lap.database.adopt = write_first  # type: ignore[assignment, method-assign]
-        said = await failure(lap.pair(desk))
-        assert said.startswith("Each of the two devices holds notes of its own")
-        assert lap.database.library == library
-        assert lap.node.status() == desk.node.status() == []
-
-
-@both_loops
-async def test_a_store_that_fails_to_join_or_to_remember() -> None:
-    async with device("Desk") as desk, device("Lap") as lap:
-        await desk.write("x")
-
-        async def fail(_: Any) -> None:
+        async def fail(*_: Any) -> None:
             raise StoreError("The disk is full.")
 
-        adopt, lap.database.adopt = lap.database.adopt, fail  # type: ignore[assignment, method-assign]
-        assert (await failure(lap.pair(desk))).startswith("The disk is full.")
-        lap.database.adopt = adopt  # type: ignore[method-assign]
-        lap.database.save_peer = fail  # type: ignore[assignment, method-assign]
-        await lap.pair(desk)
+        lap.database.save_peer = fail  # type: ignore[method-assign]
+        await desk.invite(lap)
         assert (await lap.logged("The disk is full.")).level == "error"
         await lap.identical(desk)
-        await lap.node.unpair("f" * 32)
+
+
+@both_loops
+async def test_upkeep_that_fails_is_said_once_and_tried_again() -> None:
+    timing = QUICK._replace(upkeep=0.01)
+    async with device("Desk", timing=timing) as desk, device("Lap", unheard=True) as lap:
+        announce, failures = desk.node.membership.announce, [1, 2, 3]
+
+        async def fail(addresses: Any) -> None:
+            if failures:
+                failures.pop()
+                raise StoreError("The disk is full.")
+            await announce(addresses)
+
+        desk.node.membership.announce = fail  # type: ignore[assignment, method-assign]
+        await desk.invite(lap)
+        await desk.until(lambda: desk.database.ledger.members[desk.id].addresses)
+        assert sum(line.text == "The disk is full." for line in desk.lines) == 1
 
 
 def test_a_mistake_of_this_program_ends_one_link(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with device("Desk") as desk, device("Lap") as lap:
-            await lap.pair(desk)
+            await desk.invite(lap)
             await lap.identical(desk)
             receive, mistakes = lap.database.receive, [RuntimeError("a mistake")]
 
@@ -335,25 +428,52 @@ def test_a_mistake_of_this_program_ends_one_link(caplog: pytest.LogCaptureFixtur
     caplog.clear()
 
 
+# Starting and stopping
+
+
 @both_loops
 async def test_a_taken_port_is_passed_over() -> None:
     async with device("Desk") as desk:
-        database = await AsyncDatabase.open(":memory:", [Thing])
-        node = Node(database, name="Lap")
-        found = await node.start(port=desk.address.port)
+        database = await new_database()
+        node = Node(database)
+        found = await node.start("127.0.0.1", desk.address.port)
         assert desk.address.port < found.port <= desk.address.port + 100
         await node.stop()
-        with pytest.raises(LimError, match="on this computer only"):
-            await node.start("0.0.0.0")
+        with pytest.raises(LimError, match="Cannot listen on 192.0.2.1"):
+            await node.start("192.0.2.1")
         await database.close()
 
 
 @both_loops
-async def test_stopping_twice_and_without_having_started() -> None:
-    database = await AsyncDatabase.open(":memory:", [Thing])
-    node = Node(database, name="Lap", timing=Timing())
+async def test_all_addresses_of_this_computer() -> None:
+    lines = []
+    database = await new_database()
+    node = Node(database)
+    node.on_event = lines.append
+    host, port = await node.start(port=0)
+    assert (host, node.listening) == ("", Address("", port))
+    assert lines[0].text == f"Listening at port {port}."
     await node.stop()
-    assert isinstance(await node.start(port=0), Address)
+    await database.close()
+
+
+@both_loops
+async def test_with_a_locked_key_it_does_not_start() -> None:
+    database = await new_database(Identity(Identity.generate().certificate))
+    node = Node(database)
+    with pytest.raises(IdentityLocked):
+        await node.start("127.0.0.1", 0)
+    assert node.listening is None
+    await node.stop()
+    await database.close()
+
+
+@both_loops
+async def test_stopping_twice_and_without_having_started() -> None:
+    database = await new_database()
+    node = Node(database, timing=Timing())
+    await node.stop()
+    assert isinstance(await node.start("127.0.0.1", 0), Address)
     await node.stop()
     await node.stop()
     await database.close()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
+from hashlib import sha1, sha256
 from importlib.resources import files
 
 import msgspec
+from cryptography import x509
 
 from liblim.change import Change
 from liblim.sync.codec import decode, encode
 from liblim.sync.messages import VERBS, Message
 from liblim.sync.refusals import REFUSALS
+from liblim.trust import Grant, Granted, Identity, read_certificate
+from liblim.trust.pairing_messages import PROBLEMS, About
+from liblim.trust.pairing_messages import VERBS as PAIRING_VERBS
 from tests.liblim.changes import make
 from tests.liblim.sync.fakes import End, MemoryLog
 
@@ -82,8 +86,45 @@ def test_every_verb_and_member_is_described() -> None:
 
 
 def test_every_code_is_described() -> None:
-    for code in REFUSALS:
+    for code in (*REFUSALS, *PROBLEMS):
         assert f"``{code}``" in DOCUMENT, code
+
+
+def test_every_member_of_pairing_is_described() -> None:
+    section = DOCUMENT[
+        DOCUMENT.index("\nPairing\n=") : DOCUMENT.index("\nAddresses and discovery\n=")
+    ]
+    structures: list[type[msgspec.Struct]] = [About, Grant, Granted, *PAIRING_VERBS.values()]
+    for structure in structures:
+        for field in msgspec.structs.fields(structure):
+            assert f"``{field.encode_name}``" in section, (structure, field.name)
+    for verb in PAIRING_VERBS:
+        assert f"``{verb}``" in section, verb
+
+
+def der(tag: int, data: bytes) -> bytes:
+    """A value in DER."""
+    size = b"" if len(data) < 128 else len(data).to_bytes((len(data).bit_length() + 7) // 8, "big")
+    return bytes([tag, 128 + len(size) if size else len(data)]) + size + data
+
+
+def test_a_certificate_is_what_the_document_says() -> None:
+    block = re.search(r"\n    a003020102 .*?\n\n", DOCUMENT, re.DOTALL)
+    assert block is not None
+    lines = [re.split(" {3,}", line.strip())[0] for line in block[0].strip().splitlines()]
+    made = read_certificate(Identity.generate().certificate)
+    serial = x509.load_der_x509_certificate(made.der).serial_number
+    varying = {
+        "<serial>": der(2, serial.to_bytes(serial.bit_length() // 8 + 1, "big")),
+        "<signing>": made.signing,
+        "<agreement>": made.agreement.hex().encode(),
+        "<key id>": sha1(made.signing).digest(),
+    }
+    for name, value in varying.items():
+        lines = [line.replace(name, value.hex()) for line in lines]
+    body = der(0x30, bytes.fromhex("".join(lines)))
+    signature = der(3, b"\0" + made.der[-64:])
+    assert made.der == der(0x30, body + bytes.fromhex("300506032b6570") + signature)
 
 
 def test_the_body_in_the_example_has_its_hash() -> None:

@@ -37,9 +37,10 @@ def library_keys(
 class Author:
     """Writes changes of one replica, each chained to the one before."""
 
-    def __init__(self, keys: LibraryKeys, replica: str = "ab" * 8) -> None:
+    def __init__(self, keys: LibraryKeys, letter: str = "a") -> None:
         self.keys = keys
-        self.replica = replica
+        self.salt = letter.encode() * keys.salt_size
+        self.replica = keys.replica(keys.device, self.salt)
         self.last: Change | None = None
 
     def write(
@@ -57,7 +58,7 @@ class Author:
         header = Header(
             replica=self.replica,
             seq=last.seq + 1 if last else 1,
-            prev=last.hash if last else b"",
+            prev=last.hash if last else self.salt,
             deps=tuple(Dep(dep.replica, dep.seq, dep.hash) for dep in deps),
             clock=1 + max((change.header.end for change in past), default=0),
             n=len(text),

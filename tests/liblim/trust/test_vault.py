@@ -326,10 +326,12 @@ def test_no_file_is_said(here: Path) -> None:
         found.read()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 9000, '{"device": 5}', '{"x": 1}'])
-def test_the_key_is_found_without_its_facts(here: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "facts", [b"", b"{", b"[]", b"[" * 9000, b'{"device": 5}', b'{"x": 1}', b'{"device": "\xff"}']
+)
+def test_the_key_is_found_without_its_facts(here: Path, facts: bytes) -> None:
     device = at(here).create().device
-    (here / "identity.json").write_text(text)
+    (here / "identity.json").write_bytes(facts)
     assert usable(here).device == device
     assert not at(here, THERE).elsewhere
 
