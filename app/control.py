@@ -125,7 +125,7 @@ class ControlServer:
     async def _answer(self, line: bytes) -> _Answer:
         try:
             request = msgspec.json.decode(line, type=_Request)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _Answer(error="The request cannot be read.")
         if not hmac.compare_digest(request.token.encode(), self._token.encode()):
             return _Answer(error="The request does not show this data folder's token.")
@@ -143,7 +143,7 @@ def ask(folder: Folder, command: str, arguments: dict[str, Any] | None = None) -
     try:
         endpoint = msgspec.json.decode(folder.endpoint.read_bytes(), type=Endpoint)
         connection = _connect(endpoint)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotRunning("Lim Notes is not running with this data folder.") from error
     request = _Request(endpoint.token, command, arguments or {})
     with connection:
@@ -157,7 +157,7 @@ def ask(folder: Folder, command: str, arguments: dict[str, Any] | None = None) -
             ) from error
     try:
         answer = msgspec.json.decode(line, type=_Answer)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise LimError("Lim Notes ended before it answered. Try again.") from None
     if answer.error:
         raise LimError(answer.error)

@@ -109,7 +109,7 @@ async def recall(database: AsyncDatabase, folder: Folder) -> tuple[Pending, ...]
     try:
         text = await database.fact(_FACT)
         found = msgspec.json.decode(text or "[]", type=tuple[Pending, ...])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ()
     needless = [one for one in found if one.log == database.log_id]
     for one in needless:

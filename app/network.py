@@ -143,7 +143,8 @@ class Network:
             await self.node.start_unheard()
         else:
             found = await self.node.start(*await self._wanted())
-            await self._database.set_fact("port", str(found.port))
+            with contextlib.suppress(StoreError):  # it is only for the next start
+                await self._database.set_fact("port", str(found.port))
         self.online, self.problem = True, ""
         self._looked = float("-inf")
 

@@ -7,6 +7,7 @@ that is gone is said, never replaced in silence.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from typing import Any, NamedTuple
 
@@ -18,12 +19,17 @@ from liblim.errors import IdentityLost, LimError, StoreUnsealed
 from liblim.trust import Identity
 from liblim.trust.vault import Vault
 
+_log = logging.getLogger(__name__)
+
 KEYRING_SERVICE = "limnotes"
 """The name under which passphrases stand in the system's keyring."""
 NEW_KEY = (
     "Put the file back from a backup. If there is none, make a new key with 'limnotes identity new'; "
     "your notes stay, and devices that this one was paired with have to be paired again."
 )
+_RENEWING = "renewing"
+"""The fact that names the device whose key is being replaced, until the library is one for the new key."""
+_UNKNOWN = "unknown"
 
 
 class Opened(NamedTuple):
@@ -53,6 +59,13 @@ async def open_library(folder: Folder) -> Opened:
     except StoreUnsealed:
         await found_anew(folder, vault, identity, sealed=False)
         database = await _open(folder, identity)
+    if await _is_unfinished(database) and not kept.is_kept(folder):  # a copy is as it was copied
+        await database.close()
+        try:
+            await _finish_renewal(folder, vault, identity)
+        except LimError as error:  # the notes can be read meanwhile, and the next start tries again
+            _log.warning("The library could not be founded anew yet. %s", error)
+        database = await _open(folder, identity)
     return Opened(vault, identity, database)
 
 
@@ -73,6 +86,14 @@ async def _identity(folder: Folder, vault: Vault) -> Identity:
     return await asyncio.to_thread(vault.create)
 
 
+async def _is_unfinished(database: AsyncDatabase) -> bool:
+    try:
+        return bool(await database.fact(_RENEWING))
+    except BaseException:
+        await database.close()
+        raise
+
+
 async def _belongs_to_a_device(folder: Folder) -> bool:
     """Whether the folder holds a library with keys, which some device founded or joined."""
     if not folder.database.exists():
@@ -88,38 +109,67 @@ async def renew(folder: Folder) -> None:
     """Give this device a new key, because a person said so; the folder is locked and not open.
 
     A library with other devices stays as it is: one of them has to introduce the new key, by pairing.  One
-    whose only device had the lost key is founded anew, and its notes are brought over.
+    whose only device had the lost key is founded anew, and its notes are brought over.  What is cut off is
+    finished when the folder is opened, or by doing this again.
 
     Raises LimError.
     """
     vault = vault_of(folder)
-    copied = vault.exists and vault.elsewhere
-    old = _old_device(vault)
+    if folder.database.exists():
+        await _begin_renewal(folder, vault)
     identity = await asyncio.to_thread(vault.replace if vault.exists else vault.create)
-    if not folder.database.exists():
-        return
+    if folder.database.exists():
+        await _finish_renewal(folder, vault, identity)
+
+
+async def _begin_renewal(folder: Folder, vault: Vault) -> None:
+    """Write down whose key is to be replaced, while that can be told."""
+    database = await AsyncDatabase.open(folder.database, [Note])
+    try:
+        if await database.fact(_RENEWING):
+            return  # cut off before: that device is the one that the library knows
+        await kept.recall(database, folder)  # it tells by the log which copies are needless
+        # This may be a copy of a folder that is still in use: what it sends must not be taken for that log.
+        await database.set_fact("log", secrets.token_hex(16))
+        copied = vault.exists and vault.elsewhere
+        if not copied:  # else the device that it was copied from can introduce the new key
+            await database.set_fact(_RENEWING, _old_device(vault))
+    finally:
+        await database.close()
+
+
+async def _finish_renewal(folder: Folder, vault: Vault, identity: Identity) -> None:
+    """Found the library anew where nobody is left who could introduce the new key."""
     try:
         database = await _open(folder, identity)
     except StoreUnsealed:
         return  # brought over when it is opened
     try:
-        await database.load_trust()
-        others = database.ledger.members.keys() - {old}
-        # This may be a copy of a folder that is still in use: what it sends must not be taken for that log.
-        await database.set_fact("log", secrets.token_hex(16))
+        alone = await _is_left_alone(database)
+        if not alone:
+            await database.set_fact(_RENEWING, "")
     finally:
         await database.close()
-    alone = len(others) <= (0 if old else 1)  # where it is not known, one of them is the old one
-    if alone and not copied:
+    if alone:
         await found_anew(folder, vault, identity, sealed=True)
 
 
+async def _is_left_alone(database: AsyncDatabase) -> bool:
+    old = await database.fact(_RENEWING)
+    await database.load_trust()
+    members, removed = database.ledger.members, database.ledger.removed
+    if not old or database.device in members or database.device in removed:
+        return False  # one that the library knows has no new key
+    others = members.keys() - {old}
+    return len(others) <= (1 if old == _UNKNOWN else 0)  # one of them is the unknown one
+
+
 def _old_device(vault: Vault) -> str:
-    """The device whose key is replaced; empty where that is not known."""
+    """The device whose key is replaced, as far as that is known."""
     try:
         return vault.read().device
     except LimError:
-        return ""
+        return _UNKNOWN
 
 
 async def found_anew(folder: Folder, vault: Vault, identity: Identity, *, sealed: bool) -> None:

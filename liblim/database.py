@@ -446,6 +446,7 @@ class Database:
             raise LimError("Notes are still open here. Close them, then pair once more.")
         take_on(self.store, self._identity, grant, self._entropy)
         self._begin()
+        self._admission.read_again()  # the grant may have brought keys that were missing
         self._keyed.begin_with(self.read_trust())
 
     def copy_to(self, path: str | Path) -> None:

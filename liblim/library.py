@@ -124,14 +124,19 @@ class Library:
     def grant(self) -> Grant:
         """All that another device needs to become a member; of the epochs the one in use comes last."""
         first, last = self._genesis, self.keys.epoch
-        named = [first, *(name for name in self.keys.epochs if name not in (first, last)), last]
+        named = [
+            first,
+            *(name for name in dict(self.keys.epochs) if name not in (first, last)),
+            last,
+        ]
         return Grant(
             library=self.id,
             founder=self._founder,
             epochs=tuple(self.keys.epochs[name].key for name in dict.fromkeys(named)),
             devices=tuple(
                 Granted(certificate, device in self.ledger.members)
-                for device, certificate in self.keys.certificates.items()
+                # A copy, as the store's thread may learn of one more.
+                for device, certificate in dict(self.keys.certificates).items()
             ),
         )
 

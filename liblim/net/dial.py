@@ -66,11 +66,18 @@ async def _race(tries: Sequence[Coroutine[Any, Any, Dialled]]) -> Dialled:
     finally:
         for task in tasks:
             task.cancel()
-        for found in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(found, Dialled) and found is not winner:
-                found.streams[1].transport.abort()
-        for one in tries:
-            one.close()  # those that never began
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            winner = None  # nobody takes it any more
+            raise
+        finally:
+            for task in tasks:
+                made = task.done() and not task.cancelled() and task.exception() is None
+                if made and task.result() is not winner:
+                    task.result().streams[1].transport.abort()
+            for one in tries:
+                one.close()  # those that never began
 
 
 async def _later(delay: float, one: Coroutine[Any, Any, Dialled]) -> Dialled:

@@ -36,7 +36,8 @@ class Meeting:
         self.address = address
         loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Joining | None] = loop.create_future()
-        self._second: asyncio.Queue[Streams] = asyncio.Queue(1)
+        self._second: asyncio.Future[Streams] | None = loop.create_future()
+        """The second connection, until it is taken up."""
 
     @property
     def waits(self) -> bool:
@@ -50,16 +51,17 @@ class Meeting:
 
     def take(self, streams: Streams) -> None:
         """Take the second connection, which the other device made."""
-        try:
-            self._second.put_nowait(streams)
-        except asyncio.QueueFull:
+        if self._second is None or self._second.done():
             streams[1].transport.abort()
+        else:
+            self._second.set_result(streams)
 
     def close(self) -> None:
         """Drop a second connection that nobody took up."""
         self._answer.cancel()
-        while not self._second.empty():
-            _, writer = self._second.get_nowait()
+        second, self._second = self._second, None
+        if second is not None and not second.cancel():
+            _, writer = second.result()
             writer.transport.abort()
 
     # Connection 1: both people
@@ -105,16 +107,28 @@ class Meeting:
         Raises PairingError; LimError where the own key is locked.
         """
         if self.address is None:
-            try:
-                async with asyncio.timeout(AGAIN):
-                    return Talk(await self._second.get())
-            except TimeoutError:
-                raise problem("lost") from None
+            return Talk(await self._come_again())
         context = client_context(database.keys.identity, self.other.certificate, PAIR)
         try:
             return Talk((await dial([self.address], context, AGAIN)).streams)
         except LimError:
             raise problem("lost") from None
+
+    async def _come_again(self) -> Streams:
+        """Wait for the other side's second connection, as long as the first one stands."""
+        assert self._second is not None
+        ends = asyncio.ensure_future(self._talk.hear_line(AGAIN))
+        try:
+            either: list[asyncio.Future[Any]] = [ends, self._second]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._second.done():
+                ends.result()
+                raise problem("garbage")
+        finally:
+            ends.cancel()
+            await asyncio.gather(ends, return_exceptions=True)
+        streams, self._second = self._second.result(), None
+        return streams
 
     async def give(self, talk: Talk, database: AsyncDatabase, membership: Membership) -> None:
         """Make the other a member, and give it the keys.  Raises LimError."""

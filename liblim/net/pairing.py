@@ -220,6 +220,9 @@ class PairingHost:
         error = in_words(failure)
         if guessed and not window.tries:
             error = problem("code-used-up")
+        elif error.code == "wrong-code" and window.is_open(self._clock()):
+            more = f"{error.mend} Tries left: {window.tries}."
+            error = PairingError(error.code, str(error), more)
         talk.end(error)
         window.leave()
         if self._window is not window:
@@ -243,6 +246,8 @@ class PairingHost:
         with self._telling(talk):
             self._tell(PairingView(Phase.CHECKING))
             about = self._about()
+            if talk.certificate == about.certificate:
+                raise problem("yourself")
             proof = await self._prove(talk, code, about)
             knows = self._knows(proof.about)
             await talk.say(Mac(proof.own[knows], knows))

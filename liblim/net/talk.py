@@ -26,7 +26,7 @@ class Talk:
     def __init__(self, streams: Streams) -> None:
         """Talk over a connection that was made."""
         self._reader, self._writer = streams
-        self._buffer = b""
+        self._buffer = bytearray()
         self._told = False
         """Whether the other side said why it ends this."""
         self.host = other_end(self._writer).host
@@ -55,10 +55,12 @@ class Talk:
 
         Raises PairingError, also for the other side's ``NOWAI``.
         """
+        searched = 0
         try:
             async with asyncio.timeout(patience):
-                while b"\n" not in self._buffer[:most]:
-                    if len(self._buffer) >= most:
+                while (end := self._buffer.find(b"\n", searched, most)) < 0:
+                    searched = len(self._buffer)
+                    if searched >= most:
                         raise problem("garbage")
                     data = await self._reader.read(CHUNK)
                     if not data:
@@ -68,11 +70,12 @@ class Talk:
             raise problem("too-late") from None
         except OSError:
             raise problem("lost") from None
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
         if line.startswith(b"NOWAI "):
             self._told = True
-            raise _as_said(decode(line))
-        return line + b"\n"
+            raise _as_said(decode(line[:-1]))
+        return line
 
     async def hear(self, kind: type[M], patience: float = ANSWER, most: int = MAX_LINE) -> M:
         """The next message, which has to be of a kind.  Raises as ``hear_line``."""

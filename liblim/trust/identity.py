@@ -185,13 +185,14 @@ class Identity:
             or agreement.public_key().public_bytes_raw() != read.agreement
         ):
             raise CertificateError("This key does not belong to this device's certificate.")
-        self._key, self._agreement = key, agreement
+        self._agreement = agreement
+        self._key = key  # the last: another thread may be looking whether it is there
 
     def _unlocked(self) -> Ed25519PrivateKey:
         if self._key is None:
             raise IdentityLocked(
-                "This device's key is locked. Unlock the system's keyring; what you write is kept "
-                "in memory until then."
+                "This device's key is locked, so nothing can be saved. What you write is kept in memory "
+                "until it is unlocked."
             )
         return self._key
 

@@ -115,7 +115,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "code-used-up": (
         "Wrong codes were entered too often, so the code does not count any more.",
-        "Show a new code on the other device, and enter that.",
+        "Show a new code, and enter that.",
     ),
     "expired": (
         "The code was shown for too long, so it does not count any more.",
@@ -142,6 +142,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "garbage": (
         "What answers at this address does not pair like this program.",
         "Check that the address is that of a device with this program.",
+    ),
+    "between": (
+        "Something between the two devices answers in place of the other one.",
+        "Connect both to another network, or to each other directly, then begin again.",
     ),
     "wrong-version": (
         "The two devices have different versions of this program.",
@@ -171,6 +175,12 @@ PROBLEMS: dict[str, tuple[str, str]] = {
 }
 
 
+class _Version(msgspec.Struct):
+    """What every version's ``PAIR`` has in common."""
+
+    protocol: int
+
+
 def problem(code: str) -> PairingError:
     """The error for a code of the table."""
     return PairingError(code, *PROBLEMS[code])
@@ -191,6 +201,9 @@ def decode(line: bytes) -> Message:
     if known is None:
         raise problem("garbage")
     try:
+        # Another version's first message may look different.
+        if known is Pair and msgspec.json.decode(text, type=_Version).protocol != PROTOCOL:
+            raise problem("wrong-version")
         return msgspec.json.decode(text, type=known)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise problem("garbage") from None

@@ -91,13 +91,11 @@ class Handshake:
         pair = decode(line.removesuffix(b"\n"))
         if not isinstance(pair, Pair):
             raise problem("garbage")
-        if pair.protocol != PROTOCOL:
-            raise problem("wrong-version")
         theirs = pair.about.certificate
         if device_of(theirs) == device_of(self._about.certificate):
             raise problem("yourself")
         if self._role is Role.DIALS and theirs != shower:
-            raise problem("garbage")
+            raise problem("between")
         try:
             read_certificate(theirs)
             secret = self._pake.finish(pair.pake)

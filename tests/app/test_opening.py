@@ -107,6 +107,75 @@ async def test_a_library_of_one_device_gets_a_new_key_and_keeps_its_notes(
     await opened.database.close()
 
 
+async def is_in_order(folder: Folder) -> str:
+    """Check that the notes are here and that this device alone is a member; returns its id."""
+    opened = await settled(folder)
+    database = opened.database
+    await database.load_trust()
+    assert list(database.ledger.members) == [database.device]
+    assert await contents(database) == WANTED
+    await database.close()
+    return database.device
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("again", ["by renewing", "by starting"])
+async def test_a_new_key_that_could_not_be_finished_is_finished_later(
+    folder: Folder, lost: str, again: str
+) -> None:
+    obstacle = folder.path / kept.KEPT
+    obstacle.write_text("in the way")
+    with pytest.raises(LimError, match="could not be copied"):
+        await opening.renew(folder)
+    opened = await open_library(folder)
+    assert await contents(opened.database) == WANTED, "the notes can be read meanwhile"
+    await opened.database.close()
+    obstacle.unlink()
+    if again == "by renewing":
+        await opening.renew(folder)
+    device = await is_in_order(folder)
+    assert device != lost
+    (aside,) = kept.kept_libraries(folder)
+    opened = await open_library(Folder(aside.path))
+    assert await contents(opened.database) == WANTED
+    await opened.database.close()
+    assert await is_in_order(folder) == device, "once only"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("gone", [False, True], ids=["key there", "key gone"])
+async def test_a_crash_at_any_step_of_a_new_key_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    left_open = note_opened(monkeypatch)
+    for step in count(1):
+        folder = Folder(tmp_path / str(step))
+        folder.acquire()
+        opened = await open_library(folder)
+        opened.vault.unlock(opened.identity)
+        await write(opened.database, *TEXTS)
+        await opened.database.close()
+        left_open.clear()
+        if gone:
+            (folder.path / "identity.pem").unlink()
+        with monkeypatch.context() as patch:
+            done = crash_at(step, patch)
+            with suppress(Crash):
+                await opening.renew(folder)
+        end(left_open)
+        try:
+            await is_in_order(folder)
+        except IdentityLost:  # it is said, and the person tries again
+            await opening.renew(folder)
+            assert await is_in_order(folder) != opened.database.device
+        assert len(kept.kept_libraries(folder)) <= 1, f"a crash before step {step}"
+        left_open.clear()
+        folder.release()
+        if done() < step:
+            break
+    assert step > 10
+
+
 @pytest.mark.asyncio
 async def test_a_library_of_several_devices_stays_as_it_is(folder: Folder) -> None:
     opened = await open_library(folder)

@@ -542,7 +542,10 @@ async def test_who_has_read_nothing_yet_says_nothing(place: NewPlace) -> None:
     a, b, c = await library_of(place, 3)
     d, e = await place(), await place()
     await d.join(b)
-    for attempt in (d.membership.remove(a.device), d.membership.introduce(e.identity.certificate, "")):
+    for attempt in (
+        d.membership.remove(a.device),
+        d.membership.introduce(e.identity.certificate, ""),
+    ):
         with pytest.raises(LimError, match="sync"):
             await attempt
     assert d.database.count == 0

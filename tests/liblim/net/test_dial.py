@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
+import itertools
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +19,9 @@ import pytest
 from liblim.errors import LimError
 from liblim.net import interfaces
 from liblim.net.address import Address
-from liblim.net.dial import MAX_ADDRESSES, STAGGER, Dialled, Streams, dial
+from liblim.net.dial import MAX_ADDRESSES, STAGGER, Dialled, Streams, dial, make_streams
 from liblim.net.interfaces import Interface
-from liblim.net.listener import PORTS, listen, origin
+from liblim.net.listener import MAX_STRANGERS, PORTS, listen, origin
 from liblim.net.tls import SYNC, client_context, protocol_of, server_context
 from liblim.trust import Identity
 
@@ -307,3 +310,68 @@ def test_all_addresses_of_this_computer(both: bool, monkeypatch: pytest.MonkeyPa
 )
 def test_from_where_somebody_comes(host: str, where: str) -> None:
     assert origin(host) == where
+
+
+@pytest.mark.asyncio
+async def test_a_flood_of_handshakes_crowds_out_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one from elsewhere is older than all of them, and stays."""
+    origins = itertools.chain(["elsewhere"], itertools.repeat("flood"))
+    monkeypatch.setattr("liblim.net.listener.origin", lambda _: next(origins))
+    loop = asyncio.get_running_loop()
+    async with listening() as (address, taken):
+        crowd = []
+        for _ in range(2 * MAX_STRANGERS):
+            knocking = socket.socket()
+            knocking.setblocking(False)
+            await loop.sock_connect(knocking, tuple(address))
+            crowd.append(knocking)
+        first, *flood = crowd
+        for thrown_out in flood[:MAX_STRANGERS]:
+            await closed(thrown_out)
+        streams = await make_streams(
+            loop.create_connection, sock=first, ssl=anyone(), server_hostname=""
+        )
+        assert protocol_of(streams[1]) == SYNC
+        streams[1].transport.abort()
+        assert len(taken) <= 1
+        for knocking in flood[MAX_STRANGERS:]:
+            knocking.close()
+
+
+class FakeWriter:
+    """A writer over a connection that speaks our protocol, and knows whether it was aborted."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def get_extra_info(self, _: str) -> Any:
+        return SimpleNamespace(selected_alpn_protocol=lambda: SYNC)
+
+
+@pytest.mark.parametrize("moment", range(16))
+def test_giving_up_at_the_moment_of_success(moment: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[FakeWriter] = []
+
+    async def connect(*_: Any) -> Dialled:
+        made.append(FakeWriter())
+        return Dialled((None, made[-1]), HERE)  # type: ignore[arg-type]
+
+    async def look_up(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", tuple(HERE))]
+
+    async def main() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+        dialling = asyncio.ensure_future(dial([HERE], anyone(), 5.0))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        dialling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            (await dialling).streams[1].transport.abort()
+
+    monkeypatch.setattr("liblim.net.dial._connect", connect)
+    asyncio.run(main())
+    assert all(writer.aborted for writer in made)

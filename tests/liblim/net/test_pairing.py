@@ -77,10 +77,11 @@ async def phase(at: Device, *wanted: Phase) -> PairingView:
     return view(at)
 
 
-async def failed(at: Device, code: str) -> PairingView:
+async def failed(at: Device, code: str, more: str = "") -> PairingView:
     """Wait until pairing failed for this reason, told as a sentence with what would mend it."""
     await phase(at, Phase.FAILED)
-    assert (view(at).error, view(at).mend) == PROBLEMS[code]
+    error, mend = PROBLEMS[code]
+    assert (view(at).error, view(at).mend) == (error, mend + more)
     return view(at)
 
 
@@ -323,7 +324,7 @@ async def test_wrong_codes() -> None:
         wrong = f"{(int(code.replace(' ', '')) + 1) % 10**8:08}"
         for left in (2, 1):
             host(lap).dial([desk.address], wrong)
-            await failed(lap, "wrong-code")
+            await failed(lap, "wrong-code", f" Tries left: {left}.")
             await phase(desk, Phase.SHOWING)
             assert (view(desk).tries, view(desk).code) == (left, code)
         host(lap).dial([desk.address], wrong)
@@ -340,9 +341,9 @@ async def test_the_right_code_after_two_wrong_ones() -> None:
     async with two() as (desk, lap):
         host(desk).show()
         code = view(desk).code
-        for _ in range(2):
+        for left in (2, 1):
             host(lap).dial([desk.address], "".join(reversed(f"{int(code[:4]) ^ 1:04}{code[5:]}")))
-            await failed(lap, "wrong-code")
+            await failed(lap, "wrong-code", f" Tries left: {left}.")
         host(lap).dial([desk.address], code)
         await phase(desk, Phase.CONFIRM)
 
@@ -354,6 +355,8 @@ async def test_no_code_is_shown() -> None:
         await failed(lap, "not-showing")
         host(lap).dial([desk.address], "1234 567")
         assert view(lap).error == "A code has 8 digits."
+        host(lap).dial([lap.address], "1234 5678")
+        await failed(lap, "yourself")
         host(lap).dial([Address("127.0.0.1", 1)], "1234 5678")
         await phase(lap, Phase.FAILED)
         assert view(lap).error.startswith("Nothing listens at 127.0.0.1:1.")
@@ -367,7 +370,7 @@ async def test_a_code_that_was_shown_before() -> None:
         host(desk).show()
         assert view(desk).code != old
         host(lap).dial([desk.address], old)
-        await failed(lap, "wrong-code")
+        await failed(lap, "wrong-code", " Tries left: 2.")
 
 
 @both_loops
@@ -650,7 +653,22 @@ async def test_coming_for_the_keys_before_people_accepted() -> None:
 async def test_a_device_that_never_comes_for_the_keys() -> None:
     async with two() as (desk, lap), AsyncPatch(liblim.net.meeting, "AGAIN", 0.05):
         async with expected(desk, lap.identity):
-            await failed(desk, "lost")
+            await failed(desk, "too-late")
+        unpaired(desk)
+
+
+@on_asyncio
+async def test_given_up_while_the_keys_are_waited_for() -> None:
+    """The first connection tells of it at once."""
+    async with two() as (desk, lap):
+        for message, code in (
+            (Nowai("cancelled", *PROBLEMS["cancelled"]), "cancelled"),
+            (b"", "lost"),
+        ):
+            async with expected(desk, lap.identity) as talk:
+                await talk.say(message)
+                talk.end()
+                await failed(desk, code)
         unpaired(desk)
 
 
@@ -768,7 +786,7 @@ class Relay:
 
 @both_loops
 async def test_a_relay_in_the_middle() -> None:
-    for lies, code in ((False, "garbage"), (True, "wrong-code")):
+    for lies, code, more in ((False, "between", ""), (True, "wrong-code", " Tries left: 2.")):
         async with two() as (desk, lap):
             host(desk).show()
             relay = Relay(desk, lies=lies)
@@ -777,7 +795,7 @@ async def test_a_relay_in_the_middle() -> None:
             async with server:
                 where = Address(*server.sockets[0].getsockname()[:2])
                 host(lap).dial([where], view(desk).code)
-                await failed(lap, code)
+                await failed(lap, code, more)
                 await phase(desk, Phase.SHOWING)
             assert view(desk).tries == (2 if lies else 3)
             unpaired(desk, lap)
@@ -801,6 +819,7 @@ async def test_the_code_is_in_no_log() -> None:
     root.setLevel(logging.DEBUG)
     try:
         asyncio.get_running_loop().set_debug(True)
+        asyncio.get_running_loop().slow_callback_duration = 60  # on a busy machine
         async with two() as (desk, lap):
             host(desk).show()
             code = view(desk).code.replace(" ", "")

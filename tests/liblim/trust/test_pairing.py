@@ -244,7 +244,7 @@ def test_no_mac_of_ones_own_is_believed() -> None:
 def test_a_relay_in_the_middle() -> None:
     """It passes on all that is said, and its own certificate is what the dialler sees."""
     relay = identity("Relay").certificate
-    assert code_of(shows().line, Role.DIALS, relay) == "garbage"
+    assert code_of(shows().line, Role.DIALS, relay) == "between"
     # So it tells the dialler that it is the one that shows: then the two did not see the same.
     shower, dialler = shows(), dials()
     pair = decode(shower.line[:-1])
@@ -343,6 +343,8 @@ def test_what_a_first_message_has_to_be() -> None:
     assert code_of(pake_line(bytes(32))) == "garbage"
     assert code_of(pake_line(bytes(34))) == "garbage"
     assert code_of(good.replace(b'"protocol":1', b'"protocol":2')) == "wrong-version"
+    assert code_of(b'PAIR {"protocol":2,"hello":"who is there"}\n') == "wrong-version"
+    assert code_of(b'PAIR {"protocol":1,"hello":"who is there"}\n') == "garbage"
     assert code_of(pake_line(bytes(33), certificate=b"no certificate")) == "garbage"
     assert code_of(pake_line(bytes(33), certificate=desk() + b"\x00")) == "garbage"
     assert code_of(pake_line(bytes(33), certificate=desk())) == "yourself"
@@ -504,7 +506,7 @@ def test_fuzzed_lines(seed: int, count: int) -> None:
             codes.add(error.code)
         else:
             assert decode(encode(message)[:-1]) == message
-    assert codes == {"garbage"}
+    assert codes <= {"garbage", "wrong-version"}
 
 
 # Who joins whom
