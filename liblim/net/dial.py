@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from liblim.errors import LimError
@@ -64,20 +65,18 @@ async def _race(tries: Sequence[Coroutine[Any, Any, Dialled]]) -> Dialled:
                 return winner
         return await tasks[0]
     finally:
-        for task in tasks:
+        # Nothing is awaited here: a cancellation could strike, and nobody would have the winner.
+        for task, one in zip(tasks, tries, strict=True):
             task.cancel()
-        try:
-            await asyncio.wait(tasks)
-        except asyncio.CancelledError:
-            winner = None  # nobody takes it any more
-            raise
-        finally:
-            for task in tasks:
-                made = task.done() and not task.cancelled() and task.exception() is None
-                if made and task.result() is not winner:
-                    task.result().streams[1].transport.abort()
-            for one in tries:
-                one.close()  # those that never began
+            task.add_done_callback(partial(_clear_away, one, winner))
+
+
+def _clear_away(
+    one: Coroutine[Any, Any, Dialled], winner: Dialled | None, task: asyncio.Task[Dialled]
+) -> None:
+    one.close()  # it may never have begun
+    if not task.cancelled() and task.exception() is None and task.result() is not winner:
+        task.result().streams[1].transport.abort()
 
 
 async def _later(delay: float, one: Coroutine[Any, Any, Dialled]) -> Dialled:

@@ -216,7 +216,8 @@ class Node:
             context = client_context(self._database.keys.identity, peer.member.certificate, SYNC)
             streams, target = await dial(peer.addresses, context, self._timing.connect)
         except LimError as error:
-            self._failed(peer, str(error))
+            if not peer.linked:  # it may have connected to us meanwhile
+                self._failed(peer, str(error))
             return
         if self._roster.peers.get(device) is not peer:
             streams[1].transport.abort()
@@ -263,6 +264,7 @@ class Node:
         for peer in gone:
             text = f"{peer.label} is no longer a device of this library."
             self._say("info", peer.record.device, text)
+        self._roster.found(self._discovery.found if self._discovery else {})  # for who is new
         self._upkeep.ask()
         self._set_pause()
         self.changed()

@@ -55,7 +55,7 @@ async def test_with_a_locked_key_edits_are_kept_and_committed_once_it_is_unlocke
     thing.body.insert(0, "kept")
     with pytest.raises(IdentityLocked):
         await database.commit()
-    assert "keyring" in database.problem
+    assert "locked" in database.problem
     assert not database.core.is_saved(thing)
     identity._key, identity._agreement = whole._key, whole._agreement
     while not database.core.is_saved(thing):

@@ -109,9 +109,10 @@ class Device:
 
     async def until(self, holds: Callable[[], Any]) -> None:
         """Wait until something holds; it is looked at whenever the device tells of anything."""
-        while not holds():
-            await asyncio.wait_for(self._something.wait(), 10)
-            self._something.clear()
+        async with asyncio.timeout(15):
+            while not holds():
+                await self._something.wait()
+                self._something.clear()
 
     async def logged(self, text: str) -> LogLine:
         """Wait for a line of the sync log that has this text."""
