@@ -9,8 +9,8 @@ import ipaddress
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 from liblim.errors import LimError
 from liblim.net.address import DEFAULT_PORT, Address
@@ -27,6 +27,18 @@ EXHAUSTED = 0.1
 """Seconds to wait where this computer cannot take one more connection."""
 
 _TAKEN = (errno.EADDRINUSE, errno.EACCES, 10013, 10048)  # the numbers are Windows' for the same
+
+
+class _Stranger(NamedTuple):
+    """Somebody whose handshake is under way."""
+
+    connection: socket.socket
+    origin: str
+
+    def hang_up(self) -> None:
+        """Let the handshake fail.  Cancelled in its first turns, it would leave the socket open."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Listener:
@@ -46,10 +58,12 @@ class Listener:
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._strangers: dict[asyncio.Task[None], str] = {}
+        self._strangers: dict[asyncio.Task[None], _Stranger] = {}
+        self._takers: list[asyncio.Task[None]] = []
+        self._closing = False
         for found in sockets:
             found.setblocking(False)
-            self._do(self._take(found))
+            self._watch(found)
 
     @property
     def strangers(self) -> int:
@@ -58,40 +72,69 @@ class Listener:
 
     async def close(self) -> None:
         """Listen no more, and drop handshakes that are under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        self._closing = True
+        for found in self._sockets:
+            with contextlib.suppress(NotImplementedError):
+                self._loop.remove_reader(found)
+        for task in self._takers:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for stranger in self._strangers.values():
+            stranger.hang_up()
+        await asyncio.gather(*self._takers, *self._tasks, return_exceptions=True)
         for found in self._sockets:
             found.close()
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def _watch(self, listening: socket.socket) -> None:
+        if self._closing:
+            return
+        try:
+            # Not `sock_accept`: cancelled, or called once more before its future is looked at (as Qt's loop
+            # does), it loses a connection.
+            self._loop.add_reader(listening, self._take, listening)
+        except NotImplementedError:
+            # Windows, where it loses none.
+            self._takers.append(asyncio.ensure_future(self._take_each(listening)))
 
-    async def _take(self, listening: socket.socket) -> None:
+    def _take(self, listening: socket.socket) -> None:
+        """Take one connection.  Whoever waits behind it comes in the loop's next turn."""
+        try:
+            connection, (host, *_) = listening.accept()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # no more files, or the other end has left already
+            self._loop.remove_reader(listening)
+            self._loop.call_later(EXHAUSTED, self._watch, listening)
+            return
+        connection.setblocking(False)
+        self._begin(connection, host)
+
+    async def _take_each(self, listening: socket.socket) -> None:
         while True:
             try:
                 connection, (host, *_) = await self._loop.sock_accept(listening)
             except OSError:
-                await asyncio.sleep(EXHAUSTED)  # of files, or the other end has left already
+                await asyncio.sleep(EXHAUSTED)
                 continue
-            task = self._do(self._shake_hands(connection))
-            self._strangers[task] = origin(host)
-            task.add_done_callback(lambda done: self._strangers.pop(done, None))
-            if len(self._strangers) > MAX_STRANGERS:
-                self._evict()
-            # Where many wait to be taken, none of this lets others have their turn.
+            self._begin(connection, host)
             await asyncio.sleep(0)
+
+    def _begin(self, connection: socket.socket, host: str) -> None:
+        task = asyncio.ensure_future(self._shake_hands(connection))
+        self._tasks.add(task)
+        self._strangers[task] = _Stranger(connection, origin(host))
+        task.add_done_callback(self._ended)
+        if len(self._strangers) > MAX_STRANGERS:
+            self._evict()
 
     def _evict(self) -> None:
         """Throw out the oldest of those from where most are: a flood crowds out itself first."""
-        ((most, _),) = Counter(self._strangers.values()).most_common(1)
-        oldest = next(task for task, origin in self._strangers.items() if origin == most)
-        del self._strangers[oldest]
-        oldest.cancel()
+        ((most, _),) = Counter(found.origin for found in self._strangers.values()).most_common(1)
+        oldest = next(task for task, found in self._strangers.items() if found.origin == most)
+        self._strangers.pop(oldest).hang_up()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._strangers.pop(task, None)
 
     async def _shake_hands(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError, LimError):
@@ -107,7 +150,10 @@ class Listener:
                 ssl=context,
                 ssl_handshake_timeout=self._patience,
             )
-            self._accept(streams)
+            if self._closing:
+                streams[1].transport.abort()
+            else:
+                self._accept(streams)
 
 
 def origin(host: str) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import resource
 import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from liblim.net.listener import MAX_STRANGERS
+import pytest
+
+from liblim.net.listener import EXHAUSTED, MAX_STRANGERS, listen
 from liblim.net.tls import SYNC, client_context
 from tests.liblim.net.devices import QUICK, Device, both_loops, device
 
@@ -112,8 +116,67 @@ async def test_who_is_thrown_out_leaves_nothing_behind() -> None:
                 while count[0] < 6 * MAX_STRANGERS:  # noqa: ASYNC110 (it never ends)
                     await asyncio.sleep(PACE)
             assert 0 < listener.strangers <= MAX_STRANGERS
-            assert len(listener._tasks) <= 2 * MAX_STRANGERS
         async with asyncio.timeout(20):
             while listener.strangers:  # noqa: ASYNC110 (they see the end one by one)
                 await asyncio.sleep(PACE)
         assert desk.node.sessions == []
+
+
+async def close_while_many_knock() -> None:
+    for turns in range(12):
+        listener, (_, port) = await listen(
+            lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), lambda _: None, port=0
+        )
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                connection = stack.enter_context(socket.socket())
+                connection.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    connection.connect(("127.0.0.1", port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await listener.close()
+    gc.collect()  # a socket that was lost fails the test with a warning
+
+
+@both_loops
+async def test_closing_loses_nobody_who_knocks_at_that_moment() -> None:
+    await close_while_many_knock()
+
+
+@pytest.mark.asyncio
+async def test_where_the_loop_watches_no_sockets_they_are_taken_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows."""
+
+    def missing(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", missing)
+    async with device("Desk") as desk, device("Lap", unheard=True) as lap:
+        await desk.invite(lap)
+        note = await desk.write("here")
+        await lap.identical(desk)
+        assert await lap.read(note.oid) == "here"
+
+
+@pytest.mark.asyncio  # Qt ends the process where it can open no file
+async def test_a_computer_that_can_open_no_more_takes_connections_later() -> None:
+    async with device("Desk") as desk:
+        listener = desk.node._door._listener
+        assert listener is not None
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as knocking, socket.socket() as spare:
+            knocking.setblocking(False)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (spare.fileno(), limits[1]))
+            try:
+                with contextlib.suppress(BlockingIOError):
+                    knocking.connect(tuple(desk.address))
+                await asyncio.sleep(2 * EXHAUSTED)
+                assert listener.strangers == 0
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            async with asyncio.timeout(20):
+                while not listener.strangers:  # noqa: ASYNC110 (it says nothing of strangers)
+                    await asyncio.sleep(PACE)
