@@ -28,11 +28,21 @@ class Entered(NamedTuple):
     body: Body | None
 
 
+class Outside(NamedTuple):
+    """A genuine change on the library's document that could not enter, with the device that wrote it."""
+
+    change: Change
+    author: str
+    body: Body
+
+
 class Receipt(NamedTuple):
     """What became of a batch of changes.
 
     ``refused`` is the first failure; nothing after that change was looked at, all before it counts.
-    ``revived`` entered earlier, and can be read only now.
+    ``revived`` entered earlier, and can be read only now.  ``passed`` counts those that contradict the log,
+    by an author that cannot be told.  ``outside`` are among those that wait or were set aside: that nobody
+    can keep a removal from being heard, by forking what it depends on.
     """
 
     entered: list[Entered]
@@ -41,6 +51,8 @@ class Receipt(NamedTuple):
     aside: tuple[Change, ...] = ()
     refused: ChangeError | None = None
     revived: tuple[Entered, ...] = ()
+    outside: tuple[Outside, ...] = ()
+    passed: int = 0
 
 
 class _Early(Exception):
@@ -52,7 +64,11 @@ class _Early(Exception):
 
 
 class _Fork(Exception):
-    """The change contradicts one that is there."""
+    """The change contradicts one that is there, or continues or depends on one that does."""
+
+
+class _Passed(Exception):
+    """The change contradicts one that is there, and who wrote it cannot be told."""
 
 
 class WaitingRoom:
@@ -65,13 +81,18 @@ class WaitingRoom:
         """Make room for so many changes with bodies of so many bytes in all."""
         self._limits = changes, octets
         self._rooms: dict[tuple[str, int], dict[bytes, Change]] = {}
+        self._authors: dict[bytes, str] = {}
         self._count = self._octets = 0
 
     def __len__(self) -> int:
         """How many changes wait."""
         return self._count
 
-    def enter(self, wanted: tuple[str, int], change: Change) -> None:
+    def author(self, name: bytes) -> str:
+        """The device that wrote the waiting change with this hash, as far as it is known; else ""."""
+        return self._authors.get(name, "")
+
+    def enter(self, wanted: tuple[str, int], change: Change, author: str = "") -> None:
         """Keep a change, unless the room is full: then it will have to be asked for again."""
         octets = self._octets + len(change.body or b"")
         if self._count >= self._limits[0] or octets > self._limits[1]:
@@ -79,6 +100,7 @@ class WaitingRoom:
         room = self._rooms.setdefault(wanted, {})
         if change.hash not in room:
             room[change.hash] = change
+            self._authors[change.hash] = author
             self._count += 1
             self._octets = octets
 
@@ -87,6 +109,8 @@ class WaitingRoom:
         changes = list(self._rooms.pop(arrived, {}).values())
         self._count -= len(changes)
         self._octets -= sum(len(change.body or b"") for change in changes)
+        for change in changes:
+            self._authors.pop(change.hash, None)
         return changes
 
 
@@ -131,9 +155,12 @@ class Admission:
         self._store = store
         self._sealer = sealer
         self._replicas = store.replicas()
+        self._aside = store.aside()
         self._room = WaitingRoom()
         self._runs = _Runs(())
         self._authentic: set[bytes] = set()
+        self._outside: list[Outside] = []
+        self._passed = 0
         self._introduced: list[str] = []
         self._unlocked = False
 
@@ -142,14 +169,17 @@ class Admission:
 
         Raises StoreError; then nothing of the batch was admitted.
         """
-        before = self._replicas.copy()
+        before = self._replicas.copy(), self._aside.copy()
         self._runs, self._authentic = _Runs(changes), set()
+        self._outside, self._passed = [], 0
         try:
             with self._store.transaction():
                 receipt = self._admit(changes)
-                return receipt._replace(revived=self._revive())
+                return receipt._replace(
+                    revived=self._revive(), outside=tuple(self._outside), passed=self._passed
+                )
         except BaseException:
-            self._replicas = before
+            self._replicas, self._aside = before
             self._room = WaitingRoom()  # what waited may be among what was rolled back
             raise
         finally:
@@ -174,34 +204,39 @@ class Admission:
         ready = [change]
         while ready:
             nearest = ready.pop()
+            place = nearest.replica, nearest.seq
             try:
                 yield self._enter(nearest)
             except _Early as early:
-                self._room.enter(early.wanted, nearest)
+                self._room.enter(early.wanted, nearest, self._author(nearest))
+                self._hear(nearest)
             except _Fork as fork:
-                self._store.set_aside(nearest, str(fork))
+                self._hear(nearest)
+                self._set_aside(nearest, str(fork))
                 aside.append(nearest)
+                ready += self._room.leave(place)
+            except _Passed:
+                self._passed += 1
             except ChangeError:
                 if nearest is change:
                     raise
                 # One that waited: its sender has left.  It will be sent again, and blamed then.
             else:
-                ready += self._room.leave((nearest.replica, nearest.seq))
+                ready += self._room.leave(place)
                 while self._introduced:
                     ready += self._room.leave((self._introduced.pop(), 0))
 
     def _enter(self, change: Change) -> Entered | None:
         row = self._replicas.get(change.replica)
-        if row is not None and change.seq <= row.head.seq:
-            if self._known(change.replica, change.seq)[0] == change.hash:
-                return None
-            self._authenticate(change, row.device)
-            raise _Fork("the log holds another change with this replica and number")
-        device = row.device if row else change.header.device
+        device = self._author(change)
         try:
+            if row is not None and change.seq <= row.head.seq:
+                if self._known(change.replica, change.seq)[0] == change.hash:
+                    return None
+                raise _Fork("the log holds another change with this replica and number")
             self._check_place(change, row)
         except _Fork:
-            self._authenticate(change, device)
+            self._check_rival(change, device)
             raise
         self._authenticate(change, device)
         position = self._store.append(change)
@@ -210,6 +245,44 @@ class Admission:
             device, Head(change.seq, change.hash), header.end
         )
         return self._read(position, change)
+
+    def _author(self, change: Change) -> str:
+        """The device that began the replica; "" where that is not known."""
+        if change.seq == 1:
+            return change.header.device
+        row = self._replicas.get(change.replica)
+        before = self._aside.get(change.header.prev) or (row.device if row else "")
+        return before or self._room.author(change.header.prev)
+
+    def _check_rival(self, change: Change, device: str) -> None:
+        """Authenticate a change that contradicts the log or stands on one that does.
+
+        Of a replica whose id two devices came to share (which takes 2^32 attempts) the log knows only one.
+        Who passes on what the other wrote is honest, so what cannot be told apart from that is no offence.
+        """
+        try:
+            self._authenticate(change, device)
+        except ChangeError:
+            if change.seq == 1 or change.header.prev in self._aside:
+                raise
+            raise _Passed from None
+
+    def _set_aside(self, change: Change, reason: str) -> None:
+        device = self._author(change)
+        self._store.set_aside(change, device, reason)
+        self._aside[change.hash] = device
+
+    def _hear(self, change: Change) -> None:
+        """Note what a change says on the library's document, though it cannot enter, if it is genuine."""
+        device = self._author(change)
+        body = self.read_body(change)
+        if body is None or (body.kind, body.oid) != self._own or not device:
+            return
+        try:
+            self._authenticate(change, device)
+        except (ChangeError, _Early):
+            return
+        self._outside.append(Outside(change, device, body))
 
     def _authenticate(self, change: Change, device: str) -> None:
         """Check who wrote a change: by its own signature, or by one over a later change of its run.
@@ -280,12 +353,16 @@ class Admission:
     def _check_place(self, change: Change, row: ReplicaRow | None) -> None:
         """Check ``prev``, ``deps`` and ``clock`` against the log."""
         header = change.header
+        if header.prev in self._aside:
+            raise _Fork("it continues a change that was set aside")
         if change.seq != (row.head.seq if row else 0) + 1:
             raise _Early(change.replica, change.seq - 1)
         if row is not None and header.prev != row.head.hash:
             raise _Fork("it continues a change that the log does not hold")
         past = row.end if row else 0
         for dep in header.deps:
+            if dep.hash in self._aside:
+                raise _Fork("it depends on a change that was set aside")
             known, end = self._known(dep.replica, dep.seq)
             if known != dep.hash:
                 raise _Fork("it depends on a change that the log does not hold")

@@ -276,6 +276,9 @@ class Database:
             trusted |= self._deliver(new, own is None, effects)
         for new in receipt.revived:
             trusted |= self._deliver(new, True, effects)
+        if self.trust is not None:
+            for word in receipt.outside:
+                trusted |= self.trust.hear(TrustWord(*word))
         if receipt.entered:
             self._digest = ""
         if trusted and self.trust is not None:

@@ -109,6 +109,11 @@ class Library:
             return False
         return self.ledger.take(*word)
 
+    def hear(self, word: TrustWord) -> bool:
+        """Take what a change says that could not enter the log; whether there may be duties."""
+        # Before the log was read nothing can be made of it; it will be sent again.
+        return self._early is None and self.ledger.hear(*word)
+
     def choose_epoch(self) -> None:
         """Seal with the epoch that the ledger names; until it names one, with that of the start."""
         self.keys.use(self.ledger.epoch(self.keys.epochs) or self._fallback)

@@ -123,15 +123,18 @@ class Membership:
     async def _tend(self) -> None:
         database = self._database
         duties = database.ledger.duties(database.device, database.keys.epochs)
+        removals = duties.removals
         elements: list[dict[str, Any]] = []
-        if duties.new_epoch:
-            elements += await self._new_epoch(database.ledger.members)
+        if duties.new_epoch or removals:
+            elements += await self._new_epoch(database.ledger.members.keys() - removals.keys())
         for epoch, devices in duties.wraps.items():
             lacking = [device for device in devices if (epoch, device) not in self._handed]
-            elements += await self._wrapped(epoch, lacking)
+            elements += await self._wrapped(epoch, [one for one in lacking if one not in removals])
         if elements:
             async with self._document(Library, database.library) as document:
                 with self._readable_by_all():
+                    for device, saw in removals.items():
+                        document.removed.add({"device": device, "saw": saw})
                     for element in elements:
                         document.epochs.add(element)
 

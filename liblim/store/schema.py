@@ -88,5 +88,6 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
 
     ALTER TABLE replicas ADD COLUMN salt BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE aside ADD COLUMN device TEXT NOT NULL DEFAULT '';
     """,
 )

@@ -186,12 +186,17 @@ class Store:
         with errors_in_words(self.path):
             return [Admitted(row[0], _change(row)) for row in self._db.execute(query)]
 
-    def set_aside(self, change: Change, reason: str) -> None:
-        """Keep a change that contradicts one in the log, out of the way."""
+    def set_aside(self, change: Change, device: str, reason: str) -> None:
+        """Keep a change by ``device`` that contradicts the log, out of the way.  Within a transaction."""
         self._db.execute(
-            "INSERT OR IGNORE INTO aside VALUES (?, ?, ?)",
-            (change.hash, msgspec.json.encode(change), reason),
+            "INSERT OR IGNORE INTO aside (hash, change, device, reason) VALUES (?, ?, ?, ?)",
+            (change.hash, msgspec.json.encode(change), device, reason),
         )
+
+    def aside(self) -> dict[bytes, str]:
+        """The hashes of the changes that were set aside, each with the device that wrote it."""
+        with errors_in_words(self.path):
+            return dict(self._db.execute("SELECT hash, device FROM aside"))
 
     def lookup(self, replica: str, seq: int) -> tuple[bytes, int] | None:
         """The hash and last counter of one change of the log."""

@@ -68,10 +68,14 @@ class Removal(NamedTuple):
 
 
 class Duties(NamedTuple):
-    """What a device should write: a new epoch, and the keys of epochs for those who lack them."""
+    """What a device should write: a new epoch, and the keys of epochs for those who lack them.
+
+    Also removals, with what each saw, that others said in changes that cannot enter the log here.
+    """
 
     new_epoch: bool
     wraps: dict[str, list[str]]
+    removals: dict[str, dict[str, int]]
 
 
 @lru_cache(maxsize=64)
@@ -90,6 +94,8 @@ class _Holds:
 
     members: dict[str, Member] = field(default_factory=dict)
     removed: dict[str, Removal] = field(default_factory=dict)
+    ever: set[str] = field(default_factory=set)
+    """Who was ever introduced."""
     last_removal: Id = BEGINNING
     """Of a device that may hold keys."""
     epochs: dict[str, Id] = field(default_factory=dict)
@@ -121,7 +127,7 @@ class Ledger:
         self._authors: dict[str, Author] = {}
         self._introduced: set[str] = set()
         self._registers: dict[tuple[str, str], dict[str, list[tuple[Id, Any]]]] = {}
-        self._announced: set[str] = set()
+        self._heard: dict[tuple[str, str], dict[str, int]] = {}
         self._derived: _Holds | None = None
 
     # Reading
@@ -202,6 +208,28 @@ class Ledger:
     def _author(self, device: str) -> Author:
         return self._authors.setdefault(device, Author())
 
+    def hear(self, change: Change, author: str, body: Body) -> bool:
+        """Read a change that could not enter the log, for its removals; whether there may be duties.
+
+        They hold only once somebody has written them again: the ledger is made from the log alone.
+        """
+        if body.kind != Library.kind or body.oid != self.library:
+            return False
+        news = False
+        for write in writes(change, body):
+            if write.field != "add removed":
+                continue
+            try:
+                element = msgspec.convert(write.value, Removed)
+            except msgspec.ValidationError:
+                continue
+            if element.device in self.members:
+                key = author, element.device
+                saw = self._heard.get(key, element.saw)
+                self._heard[key] = seen_by_both(saw, element.saw)
+                news = True
+        return news
+
     # What holds
 
     @property
@@ -232,7 +260,7 @@ class Ledger:
         """
         holds = self._holds
         if me not in holds.members or not self.knows(me):
-            return Duties(False, {})
+            return Duties(False, {}, {})
         current = self.epoch(held)
         since = holds.epochs.get(current, BEGINNING)
         known_to = holds.keys.get(current, set())
@@ -243,7 +271,14 @@ class Ledger:
                 lacking = holds.members.keys() - holds.keys.get(epoch, set()) - {me}
                 if lacking:
                     wraps[epoch] = sorted(lacking)
-        return Duties(new, wraps)
+        return Duties(new, wraps, self._unwritten_removals(me, holds))
+
+    def _unwritten_removals(self, me: str, holds: _Holds) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for (author, device), saw in self._heard.items():
+            if author in holds.ever and device in holds.members.keys() - {me}:
+                found[device] = seen_by_both(found.get(device, saw), saw)
+        return found
 
     def _named(self) -> list[str]:
         """All announced epochs, void ones too: something may be sealed with those as well."""
@@ -267,7 +302,7 @@ class Ledger:
         roots = {self.founder} if self.founder else set()
         roots |= self._base - self._introduced
         ever = self._reach(roots, lambda author, written: True)
-        holds = _Holds()
+        holds = _Holds(ever=ever)
         floors = self._read_removals(ever, holds)
 
         def stands(author: str, written: Id) -> bool:

@@ -17,7 +17,7 @@ from tests.liblim.trust.trusting import (
     take,
 )
 
-NOTHING = Duties(False, {})
+NOTHING = Duties(False, {}, {})
 
 
 # Introductions
@@ -299,10 +299,10 @@ def test_an_epoch_announced_beside_an_introduction_gets_the_missing_key() -> Non
     d = a.introduce("d")
     b.read(a)
     ledger, held = world.all(), {epoch("new")}
-    assert ledger.duties(b.device, held) == Duties(False, {epoch("new"): [d.device]})
-    assert ledger.duties(a.device, held) == Duties(False, {epoch("new"): [d.device]})
+    assert ledger.duties(b.device, held) == Duties(False, {epoch("new"): [d.device]}, {})
+    assert ledger.duties(a.device, held) == Duties(False, {epoch("new"): [d.device]}, {})
     # d itself has nothing to give, and writes with what it has, which c knows.
-    assert ledger.duties(d.device, set()) == Duties(True, {})
+    assert ledger.duties(d.device, set()) == Duties(True, {}, {})
     b.announce("new", [d.device])
     ledger = world.all()
     assert ledger.duties(a.device, held) == NOTHING
@@ -360,3 +360,49 @@ def test_what_was_read_before_is_no_news() -> None:
     Pen(world, "a").write("thing", "0" * 32, ["body", "+", 0, "text"])
     assert not take(ledger, world.words[-1])
     assert ledger.members is members
+
+
+# Removals in changes that cannot enter the log
+
+
+def test_a_removal_that_was_only_heard_is_to_be_written_again() -> None:
+    world, (a, b, *_) = library_of("abcd")
+    ledger = world.all()
+    a.remove("d")
+    heard = world.words[-1]
+    assert ledger.hear(heard.change, heard.author, heard.body)
+    assert ledger.hear(heard.change, heard.author, heard.body)
+    # Until then it does not hold: what holds is made of what everybody has.
+    assert names(ledger) == "abcd"
+    assert ledger.duties(b.device, set()).removals == {device("d"): a.saw("d")}
+    assert ledger.duties(device("d"), set()).removals == {}
+    b.remove("d", saw=a.saw("d"))
+    take(ledger, world.words[-1])
+    assert names(ledger) == "abc"
+    assert ledger.duties(b.device, set()).removals == {}
+
+
+def test_what_two_heard_removals_saw_both_counts() -> None:
+    world, (a, b, c, d) = library_of("abcd")
+    ledger = world.all()
+    d.rename("d", "seen by one")
+    b.read(d)
+    for pen in (a, b):
+        pen.remove("d")
+        word = world.words[-1]
+        ledger.hear(word.change, word.author, word.body)
+    assert ledger.duties(c.device, set()).removals == {device("d"): a.saw("d")}
+
+
+def test_of_what_is_heard_only_removals_by_who_was_ever_introduced_count() -> None:
+    world, (a, b, _) = library_of("abc")
+    ledger = world.all()
+    stranger = Pen(world, "x")
+    stranger.remove("c")
+    a.announce("e")
+    b.remove("y")
+    b.write("library", LIBRARY, ["removed", "add", {"device": device("c")}], ["removed", "add"])
+    for word in world.words[-4:]:
+        ledger.hear(word.change, word.author, word.body)
+    assert ledger.duties(a.device, set()) == NOTHING
+    assert names(ledger) == "abc"

@@ -90,7 +90,7 @@ def test_unknown_members_of_elements_are_for_later_versions() -> None:
     ledger = world.all()
     assert names(ledger) == "ab"
     assert ledger.epoch({epoch("e")}) == epoch("e")
-    assert ledger.duties(a.device, {epoch("e")}) == Duties(False, {epoch("e"): [b.device]})
+    assert ledger.duties(a.device, {epoch("e")}) == Duties(False, {epoch("e"): [b.device]}, {})
 
 
 def test_counters_beyond_a_changes_end_belong_to_others() -> None:

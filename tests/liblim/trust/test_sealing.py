@@ -316,7 +316,7 @@ def test_no_mutant_of_a_change_is_let_in(
         receipt = scene.receiver.take(bad)
         assert not receipt.entered
         assert not receipt.aside
-        assert receipt.refused or receipt.waiting or receipt.duplicates
+        assert receipt.refused or receipt.waiting or receipt.duplicates or receipt.passed
     assert tried > rounds // 50
     assert scene.receiver.entered == [scene.first]
 
