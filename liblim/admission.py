@@ -40,6 +40,7 @@ class Receipt(NamedTuple):
     """What became of a batch of changes.
 
     ``refused`` is the first failure; nothing after that change was looked at, all before it counts.
+    ``rest`` begins with it.
     ``revived`` entered earlier, and can be read only now.  ``passed`` counts those that contradict the log,
     by an author that cannot be told.  ``outside`` are among those that wait or were set aside: that nobody
     can keep a removal from being heard, by forking what it depends on.
@@ -50,6 +51,7 @@ class Receipt(NamedTuple):
     waiting: int = 0
     aside: tuple[Change, ...] = ()
     refused: ChangeError | None = None
+    rest: Sequence[Change] = ()
     revived: tuple[Entered, ...] = ()
     outside: tuple[Outside, ...] = ()
     passed: int = 0
@@ -189,12 +191,13 @@ class Admission:
         entered: list[Entered] = []
         aside: list[Change] = []
         duplicates = 0
-        for change in changes:
+        for number, change in enumerate(changes):
             try:
                 change.check()
                 found = list(self._enter_with_waiting(change, aside))
             except ChangeError as error:
-                return Receipt(entered, duplicates, len(self._room), tuple(aside), error)
+                waiting, rest = len(self._room), changes[number:]
+                return Receipt(entered, duplicates, waiting, tuple(aside), error, rest)
             entered += (new for new in found if new is not None)
             duplicates += found[:1] == [None]
         return Receipt(entered, duplicates, len(self._room), tuple(aside))

@@ -42,6 +42,10 @@ class ChangeError(LimError):
     """A change fails a bound or a check."""
 
 
+class SignatureError(ChangeError):
+    """A change is not signed by the device that it names; one that continues it may yet prove it."""
+
+
 class ProtocolError(LimError):
     """The other end broke the protocol: ``code`` for machines, ``mend`` says what would help."""
 

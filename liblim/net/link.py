@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from liblim.aio import AsyncDatabase
 from liblim.change import Change
-from liblim.errors import LimError
+from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
 from liblim.net.dial import other_end
 from liblim.net.timing import Timing
@@ -28,6 +28,8 @@ from liblim.sync.messages import Kthxbye, Nowai
 
 CHUNK = 64 * 1024
 """Bytes read, decoded and committed at a time: a few milliseconds of work."""
+MAX_UNPROVEN = 1024 * 1024
+"""Bytes of bodies that may wait for the proof of the first of them."""
 
 _LAST_WORDS = (f"{Kthxbye.verb} {{".encode(), f"{Nowai.verb} {{".encode())
 
@@ -87,6 +89,7 @@ class Link:
         self._todo: deque[Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._unproven: Sequence[Change] = ()
         self._unsent = 0
         self._unsent_since = self._loop.time()
 
@@ -150,15 +153,34 @@ class Link:
     async def _handle(self, event: Event) -> None:
         match event:
             case Arrived(changes):
-                receipt = await self._database.receive(changes)
-                if receipt.aside:
-                    self._owner.noticed(self, Forked())
-                if receipt.refused is not None:
-                    raise receipt.refused
+                await self._take(changes)
                 self.session.settled(changes, self._loop.time())
             case Wanted(request, ranges, changes=number, octets=octets):
                 found = await self._database.read(ranges, number, octets)
                 self.session.supply(request, found, self._loop.time())
+
+    async def _take(self, changes: Sequence[Change]) -> None:
+        """Put changes into the database.  Raises ChangeError where one is refused, and StoreError.
+
+        A change with a wrong signature is proved by the next of its run, from which a read may have parted
+        it: both are tried together, once.  Else who writes such a pair could part two honest devices.
+        """
+        held, self._unproven = self._unproven, ()
+        receipt = await self._database.receive([*held, *changes])
+        if receipt.aside:
+            self._owner.noticed(self, Forked())
+        if receipt.refused is None:
+            return
+        refused, *_ = receipt.rest
+        octets = sum(len(change.body or b"") for change in receipt.rest)
+        if (
+            not isinstance(receipt.refused, SignatureError)
+            or refused in held
+            or not self.session.lists_beyond(refused)
+            or octets > MAX_UNPROVEN
+        ):
+            raise receipt.refused
+        self._unproven = receipt.rest
 
     # What others put in
 

@@ -343,7 +343,7 @@ class Node:
         if superseded:
             return
         if closed.error:
-            peer.removed_us = closed.code == "removed" and closed.by_peer
+            peer.refused(removed=closed.code == "removed" and closed.by_peer)
             unheard = closed.code == "lost" and link.target and link.session.hello is None
             said = TURNED_AWAY if unheard else f"{closed.reason} {closed.mend}".strip()
             self._failed(peer, said, refused=closed.code in REFUSED)

@@ -53,6 +53,7 @@ class Peer:
         self._back_off = BackOff(timing, random)
         self._wake = asyncio.Event()
         self._refused = False
+        self._hopeless = False
 
     @property
     def label(self) -> str:
@@ -82,7 +83,7 @@ class Peer:
         """
         while True:
             self._wake.clear()
-            if self.linked or not self.record.dial or not self.addresses:
+            if self.linked or self._hopeless or not self.record.dial or not self.addresses:
                 await self._wake.wait()
                 continue
             if self._refused:
@@ -99,7 +100,7 @@ class Peer:
 
     async def _rest(self, clock: Callable[[], float]) -> None:
         """Wait before the next try, unless there is reason not to."""
-        if self.linked or self._wake.is_set():
+        if self.linked or self._hopeless or self._wake.is_set():
             return
         delay = self._back_off.next()
         self.next_try = clock() + delay
@@ -113,6 +114,7 @@ class Peer:
 
     def nudge(self) -> None:
         """Try at once: there is reason to think that it works."""
+        self._hopeless = False
         self._back_off.reset()
         self._wake.set()
 
@@ -123,7 +125,14 @@ class Peer:
         self.record, self.link = record, link
         self.agent = on_one_line(link.session.hello.agent) if link.session.hello else ""
         self.connecting, self.next_try, self.trouble = False, None, None
-        self.removed_us = False
+        self.removed_us = self._hopeless = False
+
+    def refused(self, *, removed: bool) -> None:
+        """Take note that it was parted from in anger.
+
+        Where it says that it ``removed`` this device, that holds: it is dialled again only after ``nudge``.
+        """
+        self.removed_us = self._hopeless = removed
 
     def lose(self, link: Link, closed: Closed, now: float) -> None:
         """Take note that a connection that both sides had accepted is over."""

@@ -309,6 +309,10 @@ class Session:
         """How many of our changes it does not hold; ``None`` until it has listed its own."""
         return self._exchange.belief.they_lack if self._exchange.belief.complete else None
 
+    def lists_beyond(self, change: Change) -> bool:
+        """Whether the peer holds later changes of that one's replica, by its own word."""
+        return self._exchange.belief.seq(change.replica) > change.seq
+
     @property
     def changes_in(self) -> int:
         """Changes that came over this connection."""

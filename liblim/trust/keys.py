@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from liblim.change import Body, Header
-from liblim.errors import CertificateError, ChangeError, IdentityLocked
+from liblim.errors import CertificateError, ChangeError, IdentityLocked, SignatureError
 from liblim.trust.epochs import Epoch
 from liblim.trust.identity import Identity, device_of, read_certificate, verify, wrap
 from liblim.trust.sealing import Learned
@@ -113,14 +113,14 @@ class LibraryKeys:
     def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
         """Check that a known device signed a change of this library.
 
-        Raises ChangeError.
+        Raises SignatureError.
         """
         try:
             signed = verify(self.certificates[device], signature, self._signed + change_hash)
         except CertificateError:
             signed = False  # one that a grant brought
         if not signed:
-            raise ChangeError("a change is not signed by the device that it names")
+            raise SignatureError("a change is not signed by the device that it names")
 
     # Keys that changes bring
 
