@@ -86,18 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"limnotes {VERSION}")
     _add_common(parser, default_folder())
     parser.add_argument("--headless", action="store_true", help="sync without a window")
-    parser.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        default="",
-        help="where to listen (default: port 4242 of all interfaces, or the next free one), or 'off'",
-    )
-    parser.add_argument(
-        "--no-discovery",
-        dest="discovery",
-        action="store_false",
-        help="neither look for devices on the local network, nor be found there",
-    )
+    _add_network(parser, listen="", discovery=True)
     commands = parser.add_subparsers(dest="command", metavar="SUBCOMMAND")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
@@ -134,6 +123,7 @@ def _add_device_commands(add: Callable[[str, str], argparse.ArgumentParser]) -> 
         nargs="?",
         help="the address that the other device shows; its code is read from standard input",
     )
+    _add_network(pair, listen=argparse.SUPPRESS, discovery=argparse.SUPPRESS)
     pair.add_argument("--yes", action="store_true", help="accept without a question, for scripts")
     pair.add_argument(
         "--keep-apart",
@@ -160,6 +150,23 @@ def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
         default=default,
         metavar="FOLDER",
         help="where the notes are kept (default: the system's place for it)",
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser, *, listen: str, discovery: bool | str) -> None:
+    """Options that count where this very process goes on the network."""
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default=listen,
+        help="where to listen (default: port 4242 of all interfaces, or the next free one), or 'off'",
+    )
+    parser.add_argument(
+        "--no-discovery",
+        dest="discovery",
+        action="store_false",
+        default=discovery,
+        help="neither look for devices on the local network, nor be found there",
     )
 
 

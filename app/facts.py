@@ -12,6 +12,11 @@ from app.status import DeviceStatus, State, Status
 from liblim.aio import AsyncDatabase
 from liblim.net import PeerStatus
 
+REMOVED_US = (
+    "It removed this device from the library. The notes here stay, and sync with it no more. "
+    "To come back, pair this device again."
+)
+
 
 def usual_name(folder: Folder) -> str:
     """The computer's name; with the folder's, where it is not the usual one, to tell two apart."""
@@ -77,7 +82,7 @@ def device_status(peer: PeerStatus) -> DeviceStatus:
         round_trip=peer.round_trip,
         digest=peer.digest,
         identical=peer.identical,
-        error=peer.error,
+        error=REMOVED_US if peer.removed_us and peer.refused else peer.error,
         error_since=peer.error_since,
         next_try=peer.next_try,
         agent=peer.agent,

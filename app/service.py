@@ -240,11 +240,23 @@ class Service:
         """Tell all who subscribed, and look whether something is due."""
         if self._opened is None:
             return
+        self._remember_name()
         if self._joiner.pending:
             peers = self._network.node.status()
             self._joiner.add_when_due(any(one.connected and one.we_lack == 0 for one in peers))
         for callback in list(self._callbacks):
             callback()
+
+    def _remember_name(self) -> None:
+        """Keep the name that the library has for this device, for another library or a new key."""
+        name = self.name
+        if name != self._name:
+            self._name = name
+            self.do(self._save_name(name))
+
+    async def _save_name(self, name: str) -> None:
+        with suppress(LimError):  # it is only for later
+            await self._open_library.database.set_fact("name", name)
 
     def _log(self, line: LogLine) -> None:
         event = Event(line.at, line.level, line.device, line.text)

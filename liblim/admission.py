@@ -320,7 +320,7 @@ class Admission:
         """Note what a change is about, and take the keys that it may bring."""
         body = self.read_body(change)
         if body is not None:
-            learned = self._sealer.learn(body)
+            learned = self._sealer.learn(change, body)
             # A member that wrote another kind of document under such an oid could block its own removal.
             holds = bool(learned.certificates) or (body.kind, body.oid) == self._own
             at = change.header.at

@@ -360,8 +360,7 @@ class AsyncDatabase:
         Raises LimError where documents are in use, or the grant is not for this device.
         """
         async with self._order:
-            await self._on_thread(self.core.take_on, grant)
-        self.core.tell_trust()
+            self.core.begin_trust(await self._on_thread(self.core.adopt, grant))
 
     async def copy_to(self, path: str | Path) -> None:
         """Write a copy of all that was written here into a new file.  Raises StoreError."""

@@ -129,6 +129,8 @@ class Change(msgspec.Struct, frozen=True, dict=True):
             # Each counter takes a byte of the body at least.
             raise ChangeError("a change's counters are out of range")
         names = [dep.replica for dep in header.deps]
+        if len(names) > MAX_DEPS:
+            raise ChangeError("a change has too many dependencies")
         if names != sorted(set(names)) or header.replica in names:
             raise ChangeError("a change's dependencies are not in order")
 
@@ -169,6 +171,8 @@ def unpack_body(data: bytes) -> Body:
         payload = _inflate(payload)
     elif flag != b"\x00":
         raise ChangeError("a change's body has a form that this version does not know")
+    elif len(payload) > MAX_BODY:
+        raise ChangeError("a change's body is larger than the limit")
     try:
         return _body_decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

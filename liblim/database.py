@@ -440,17 +440,21 @@ class Database:
     def take_on(self, grant: Grant) -> None:
         """Become a member of another library; what this database held is dropped.
 
-        Of the own library, take only the keys that are missing.  Who listens to the ledger is not told.
+        Of the own library, take only the keys that are missing.
 
         Raises LimError where documents are in use, or the grant is not for this device.
         """
+        self.begin_trust(self.adopt(grant))
+
+    def adopt(self, grant: Grant) -> list[TrustWord]:
+        """Store half of ``take_on``: returns what ``begin_trust`` needs."""
         assert self._identity is not None, "this database was opened without an identity"
         if self.desk or not self._writer.idle:
             raise LimError("Notes are still open here. Close them, then pair once more.")
         take_on(self.store, self._identity, grant, self._entropy)
         self._begin()
         self._admission.read_again()  # the grant may have brought keys that were missing
-        self._keyed.begin_with(self.read_trust())
+        return self.read_trust()
 
     def copy_to(self, path: str | Path) -> None:
         """Write a copy of all that is committed into a new file.  Raises StoreError."""

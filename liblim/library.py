@@ -13,6 +13,7 @@ from liblim.change import Body, Change
 from liblim.errors import CertificateError, LimError, StoreUnsealed
 from liblim.store import Store
 from liblim.trust import (
+    MAX_GRANTED,
     TRUST_TYPES,
     Grant,
     Granted,
@@ -127,21 +128,28 @@ class Library:
     # Joining
 
     def grant(self) -> Grant:
-        """All that another device needs to become a member; of the epochs the one in use comes last."""
+        """All that another device needs to become a member; of the epochs the one in use comes last.
+
+        What there is no room for comes with the log: certificates with their introductions, keys by the
+        duties of the members.
+        """
+        # Copies, as the store's thread may learn of one more.
+        epochs, certificates = dict(self.keys.epochs), dict(self.keys.certificates)
         first, last = self._genesis, self.keys.epoch
-        named = [
-            first,
-            *(name for name in dict(self.keys.epochs) if name not in (first, last)),
-            last,
-        ]
+        announced, members = self.ledger.announced, self.ledger.members
+        others = [name for name in epochs if name not in (first, last)]
+        others = sorted(others, key=lambda name: name not in announced)[: MAX_GRANTED - 2]
+        named = [first, *others, last] if others or last != first else [first]
+        # Those whom no introduction names, or who are needed at once; the newest is who joins.
+        needed = {self._founder, self.keys.device}
+        newest = [*certificates][::-1]
+        ranked = sorted(newest, key=lambda found: (found not in needed, found not in members))
         return Grant(
             library=self.id,
             founder=self._founder,
-            epochs=tuple(self.keys.epochs[name].key for name in dict.fromkeys(named)),
+            epochs=tuple(epochs[name].key for name in named),
             devices=tuple(
-                Granted(certificate, device in self.ledger.members)
-                # A copy, as the store's thread may learn of one more.
-                for device, certificate in dict(self.keys.certificates).items()
+                Granted(certificates[device], device in members) for device in ranked[:MAX_GRANTED]
             ),
         )
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from liblim.change import MAX_BODY, Body, Change, Dep, Head, Header, pack_body
+from liblim.change import MAX_BODY, MAX_DEPS, Body, Change, Dep, Head, Header, pack_body
 from liblim.crdt.ops import Op, width
 from liblim.document import Document
 from liblim.trust import Sealer
@@ -128,16 +128,23 @@ class Writer:
         """Open a change on ``document``: called by its author before the first operation."""
         self.close()
         self._choose_replica()
-        author = document.author
-        clock = 1 + max((seen.end for seen in self._frontier.values()), default=0)
-        author.replica, author.counter = self._replica, clock
-        deps = tuple(
-            Dep(replica, seen.head.seq, seen.head.hash)
-            for replica, seen in sorted(self._frontier.items())
-            if replica != self._replica
-        )
-        self._open = _Open(document, clock, deps, int(self._clock.wall() * 1000))
+        opened, is_all = self._on_top(document)
+        while not is_all:
+            # Empty changes gather a past that is too wide for one: a hostile member can make it so.
+            self._keep(self._make(opened, [], opened.clock, opened.deps))
+            opened, is_all = self._on_top(document)
+        document.author.replica, document.author.counter = self._replica, opened.clock
+        self._open = opened
         self.on_begin()
+
+    def _on_top(self, document: Document) -> tuple[_Open, bool]:
+        """A change on top of as much of the past as one may name; whether that is all."""
+        others = sorted(found for found in self._frontier.items() if found[0] != self._replica)
+        named = others[:MAX_DEPS]
+        past = [seen.end for _, seen in named] + ([self._last.end] if self._last else [])
+        deps = tuple(Dep(replica, *seen.head) for replica, seen in named)
+        clock = 1 + max(past, default=0)
+        return _Open(document, clock, deps, int(self._clock.wall() * 1000)), named == others
 
     def _choose_replica(self) -> None:
         """Never continue a replica across a run or a jump of the clock.
@@ -162,10 +169,13 @@ class Writer:
         clock, deps = opened.clock, opened.deps
         for ops in split_ops(opened.document.author.take()):
             change = self._make(opened, ops, clock, deps)
-            self.uncommitted[change.hash] = change
-            self._see(change)
-            self._last = Seen(Head(change.seq, change.hash), change.header.end)
+            self._keep(change)
             clock, deps = change.header.end + 1, ()
+
+    def _keep(self, change: Change) -> None:
+        self.uncommitted[change.hash] = change
+        self._see(change)
+        self._last = Seen(Head(change.seq, change.hash), change.header.end)
 
     def _make(self, opened: _Open, ops: list[Op], clock: int, deps: tuple[Dep, ...]) -> Change:
         last = self._last

@@ -173,6 +173,8 @@ class DeviceCard(QFrame):
         elif device.next_try is not None:
             wait = words.wait_in_words(device.next_try, now)
             timing.append(self.tr("next try {wait}").format(wait=wait))
+        elif device.removed_us:
+            timing.append(self.tr("not tried again by itself"))
         more = _sentence(", ".join(timing))
         refused = device.state is State.REFUSED
         self.trouble.say(device.error, more, "bad" if refused else "wait")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from liblim.errors import LimError
 from liblim.net.address import Address
 from liblim.net.interfaces import zoned
-from liblim.net.tls import protocol_of
+from liblim.net.tls import certificate_of, protocol_of
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -38,10 +38,16 @@ class Dialled(NamedTuple):
     address: Address
 
 
-async def dial(addresses: Sequence[Address], context: ssl.SSLContext, patience: float) -> Dialled:
+async def dial(
+    addresses: Sequence[Address],
+    context: ssl.SSLContext,
+    patience: float,
+    certificate: bytes | None = None,
+) -> Dialled:
     """Connect to the first address whose TLS handshake succeeds, within ``patience`` seconds for each.
 
-    Later addresses are tried beside earlier ones that do not answer at once.
+    Later addresses are tried beside earlier ones that do not answer at once.  Where a ``certificate`` (DER)
+    is given, the other end has to have shown that very one: whether OpenSSL trusts it is not enough.
 
     Raises LimError with what the first address came to.
     """
@@ -49,7 +55,7 @@ async def dial(addresses: Sequence[Address], context: ssl.SSLContext, patience: 
         raise LimError("No address of this device is known. Pair again, or let it connect to us.")
     ways = [way for address in addresses for way in zoned(address)]
     unique = list(dict.fromkeys(ways))[:MAX_ADDRESSES]
-    return await _race([_try(address, context, patience) for address in unique])
+    return await _race([_try(address, context, patience, certificate) for address in unique])
 
 
 async def _race(tries: Sequence[Coroutine[Any, Any, Dialled]]) -> Dialled:
@@ -85,7 +91,9 @@ async def _later(delay: float, one: Coroutine[Any, Any, Dialled]) -> Dialled:
     return await one
 
 
-async def _try(address: Address, context: ssl.SSLContext, patience: float) -> Dialled:
+async def _try(
+    address: Address, context: ssl.SSLContext, patience: float, certificate: bytes | None
+) -> Dialled:
     try:
         # Not wait_for: before Python 3.12 it swallows a cancellation at the moment of success.
         async with asyncio.timeout(patience):
@@ -105,6 +113,9 @@ async def _try(address: Address, context: ssl.SSLContext, patience: float) -> Di
     if not protocol_of(dialled.streams[1]):
         dialled.streams[1].transport.abort()
         raise LimError(f"{address} does not speak this protocol. {_CHECK}")
+    if certificate is not None and certificate_of(dialled.streams[1]) != certificate:
+        dialled.streams[1].transport.abort()
+        raise LimError(_another(address))
     return dialled
 
 
@@ -151,9 +162,13 @@ def other_end(writer: asyncio.StreamWriter) -> Address:
     return Address(f"{host}%{zone}" if zone else host, port)
 
 
+def _another(address: Address) -> str:
+    return f"Another device answers at {address}. If that one was set up anew, pair again."
+
+
 def _in_words(address: Address, error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"Another device answers at {address}. If that one was set up anew, pair again."
+        return _another(address)
     if isinstance(error, ssl.SSLError):
         return f"{address} does not speak this protocol. {_CHECK}"
     if isinstance(error, ConnectionRefusedError):

@@ -28,8 +28,10 @@ from liblim.sync.messages import Kthxbye, Nowai
 
 CHUNK = 64 * 1024
 """Bytes read, decoded and committed at a time: a few milliseconds of work."""
-MAX_UNPROVEN = 1024 * 1024
-"""Bytes of bodies that may wait for the proof of the first of them."""
+MAX_UNPROVEN = 256
+"""Changes that may wait for the proof of the first of them."""
+MAX_UNPROVEN_BYTES = 1024 * 1024
+"""Bytes of their bodies."""
 
 _LAST_WORDS = (f"{Kthxbye.verb} {{".encode(), f"{Nowai.verb} {{".encode())
 
@@ -162,8 +164,8 @@ class Link:
     async def _take(self, changes: Sequence[Change]) -> None:
         """Put changes into the database.  Raises ChangeError where one is refused, and StoreError.
 
-        A change with a wrong signature is proved by the next of its run, from which a read may have parted
-        it: both are tried together, once.  Else who writes such a pair could part two honest devices.
+        A change with a wrong signature is proved by a later one of its run, from which reads may have parted
+        it: they are tried together.  Else who writes such a run could part two honest devices.
         """
         held, self._unproven = self._unproven, ()
         receipt = await self._database.receive([*held, *changes])
@@ -171,16 +173,16 @@ class Link:
             self._owner.noticed(self, Forked())
         if receipt.refused is None:
             return
-        refused, *_ = receipt.rest
-        octets = sum(len(change.body or b"") for change in receipt.rest)
+        rest = receipt.rest
+        last = next(change for change in reversed(rest) if change.replica == rest[0].replica)
         if (
             not isinstance(receipt.refused, SignatureError)
-            or refused in held
-            or not self.session.lists_beyond(refused)
-            or octets > MAX_UNPROVEN
+            or not self.session.lists_beyond(last)
+            or len(rest) > MAX_UNPROVEN
+            or sum(len(change.body or b"") for change in rest) > MAX_UNPROVEN_BYTES
         ):
             raise receipt.refused
-        self._unproven = receipt.rest
+        self._unproven = rest
 
     # What others put in
 

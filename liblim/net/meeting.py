@@ -108,9 +108,10 @@ class Meeting:
         """
         if self.address is None:
             return Talk(await self._come_again())
-        context = client_context(database.keys.identity, self.other.certificate, PAIR)
+        pin = self.other.certificate
+        context = client_context(database.keys.identity, pin, PAIR)
         try:
-            return Talk((await dial([self.address], context, AGAIN)).streams)
+            return Talk((await dial([self.address], context, AGAIN, pin)).streams)
         except LimError:
             raise problem("lost") from None
 

@@ -213,8 +213,9 @@ class Node:
         self.changed()
         device = peer.record.device
         try:
-            context = client_context(self._database.keys.identity, peer.member.certificate, SYNC)
-            streams, target = await dial(peer.addresses, context, self._timing.connect)
+            pin = peer.member.certificate
+            context = client_context(self._database.keys.identity, pin, SYNC)
+            streams, target = await dial(peer.addresses, context, self._timing.connect, pin)
         except LimError as error:
             if not peer.linked:  # it may have connected to us meanwhile
                 self._failed(peer, str(error))
@@ -223,6 +224,7 @@ class Node:
             streams[1].transport.abort()
             return
         await self._open(streams, device, target).over.wait()
+        self.changed()
 
     def _open(self, streams: Streams, device: str, target: Address | None = None) -> Link:
         session = Session(
@@ -343,7 +345,7 @@ class Node:
         if superseded:
             return
         if closed.error:
-            peer.refused(removed=closed.code == "removed" and closed.by_peer)
+            peer.told(removed=closed.code == "removed" and closed.by_peer)
             unheard = closed.code == "lost" and link.target and link.session.hello is None
             said = TURNED_AWAY if unheard else f"{closed.reason} {closed.mend}".strip()
             self._failed(peer, said, refused=closed.code in REFUSED)

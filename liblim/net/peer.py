@@ -114,7 +114,7 @@ class Peer:
 
     def nudge(self) -> None:
         """Try at once: there is reason to think that it works."""
-        self._hopeless = False
+        self._hopeless = self._refused = False
         self._back_off.reset()
         self._wake.set()
 
@@ -127,11 +127,8 @@ class Peer:
         self.connecting, self.next_try, self.trouble = False, None, None
         self.removed_us = self._hopeless = False
 
-    def refused(self, *, removed: bool) -> None:
-        """Take note that it was parted from in anger.
-
-        Where it says that it ``removed`` this device, that holds: it is dialled again only after ``nudge``.
-        """
+    def told(self, *, removed: bool) -> None:
+        """Take note of whether it says that it removed this device: then only ``nudge`` has it dialled."""
         self.removed_us = self._hopeless = removed
 
     def lose(self, link: Link, closed: Closed, now: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from liblim.trust.documents import TRUST_TYPES, Device, Library
 from liblim.trust.epochs import Epoch, epoch_name
-from liblim.trust.grant import Grant, Granted
+from liblim.trust.grant import MAX_GRANTED, Grant, Granted
 from liblim.trust.identity import Certificate, Identity, device_of, read_certificate, words_of
 from liblim.trust.keys import LibraryKeys
 from liblim.trust.ledger import Duties, Ledger, Member, Removal
@@ -15,6 +15,7 @@ from liblim.trust.sealing import Learned, Sealer, Unsealed
 from liblim.trust.vault import Keeping, Vault, machine_mark
 
 __all__ = [
+    "MAX_GRANTED",
     "TRUST_TYPES",
     "Certificate",
     "Device",

@@ -13,7 +13,7 @@ from liblim.change import MAX_COUNTER
 from liblim.crdt.ops import BEGINNING, Id
 
 LIMIT = 1000
-"""Epochs of one author that are remembered, and its removals of devices that nobody knows."""
+"""Epochs of one author that are remembered."""
 WRAPS = 10_000
 """Wrapped keys of one author that are remembered."""
 
@@ -69,8 +69,6 @@ class Author:
         self.introduced: dict[tuple[str, str], int] = {}
         """The least counters, by device and replica."""
         self.removed: dict[str, Removals] = {}
-        self.unknown: set[str] = set()
-        """Those among the removed whose certificate is not known yet."""
         self.announced: Last[tuple[str, str]] = Last(LIMIT)
         """By epoch and replica."""
         self.wrapped: Last[tuple[str, str, str]] = Last(WRAPS)
@@ -92,14 +90,8 @@ class Author:
         self.introduced[device, replica] = counter
         return True
 
-    def remove(self, device: str, removals: Removals, is_known: bool) -> bool:
-        """Take a removal; return whether it may be news.  Those of unknown devices are bounded."""
+    def remove(self, device: str, removals: Removals) -> bool:
+        """Take a removal; return whether it is news."""
         before = self.removed.get(device)
         self.removed[device] = removals | before if before else removals
-        if before is None and not is_known:
-            self.unknown.add(device)
-        if len(self.unknown) > 2 * LIMIT:
-            for dropped in sorted(self.unknown)[LIMIT:]:
-                self.unknown.discard(dropped)
-                del self.removed[dropped]
-        return self.removed.get(device) != before
+        return self.removed[device] != before

@@ -10,6 +10,8 @@ from liblim.change import Identifier
 
 MAX_CERTIFICATE = 2048
 """Bytes of a device's certificate."""
+MAX_GRANTED = 1000
+"""Keys in a grant, and devices."""
 
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
@@ -29,8 +31,8 @@ class Grant(Struct, frozen=True):
 
     library: Identifier
     founder: Identifier
-    epochs: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=1000)]
-    devices: Annotated[tuple[Granted, ...], Meta(max_length=1000)]
+    epochs: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=MAX_GRANTED)]
+    devices: Annotated[tuple[Granted, ...], Meta(max_length=MAX_GRANTED)]
 
     def __repr__(self) -> str:
         """Name the library, never a key."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from liblim.change import Body, Header
+import msgspec
+
+from liblim.change import Body, Change, Header
 from liblim.errors import CertificateError, ChangeError, IdentityLocked, SignatureError
+from liblim.trust.documents import Device, Library, Wrapped, bytes_of, writes
 from liblim.trust.epochs import Epoch
 from liblim.trust.identity import Identity, device_of, read_certificate, verify, wrap
 from liblim.trust.sealing import Learned
-
-DEVICE_KIND = "device"
-LIBRARY_KIND = "library"
 
 
 class LibraryKeys:
@@ -124,42 +124,43 @@ class LibraryKeys:
 
     # Keys that changes bring
 
-    def learn(self, body: Body) -> Learned:
-        """Take the certificates and epochs that an authentic body brings; odd ones are passed over."""
+    def learn(self, change: Change, body: Body) -> Learned:
+        """Take the certificates and epochs that an authentic change brings; odd ones are passed over.
+
+        It reads as the ledger does, lest one know devices that the other does not.
+        """
         certificates: list[bytes] = []
         epochs: list[bytes] = []
-        if body.kind == DEVICE_KIND:
-            for operation in body.ops:
-                match operation:
-                    case ["certificate", "=", str(text)]:
-                        certificates.extend(self._certificate(body.oid, text))
-        elif body.kind == LIBRARY_KIND and body.oid == self.library:
-            for operation in body.ops:
-                match operation:
-                    case ["epochs", "add", {"epoch": str(epoch), "keys": dict(keys)}]:
-                        epochs.extend(self._wrapped(epoch, keys.get(self.device)))
+        if body.kind == Device.kind:
+            for write in writes(change, body):
+                if write.field == "= certificate":
+                    certificates.extend(self._certificate(body.oid, write.value))
+        elif body.kind == Library.kind and body.oid == self.library:
+            for write in writes(change, body):
+                if write.field == "add epochs":
+                    epochs.extend(self._wrapped(write.value))
         return Learned(certificates, epochs)
 
-    def _certificate(self, device: str, text: str) -> Iterator[bytes]:
-        der = _decode(text)
-        try:
+    def _certificate(self, device: str, text: Any) -> Iterator[bytes]:
+        with contextlib.suppress(CertificateError):
+            der = bytes_of(text)
             if read_certificate(der).device == device:
                 self.add_certificate(der)
                 yield der
-        except CertificateError:
-            pass
 
-    def _wrapped(self, epoch: str, text: Any) -> Iterator[bytes]:
-        if epoch in self.epochs:
-            yield self.epochs[epoch].key
-            return
-        try:
-            key = self.identity.unwrap(_decode(text), self._wrapping(epoch))
-            if Epoch(key).name == epoch:
+    def _wrapped(self, value: Any) -> Iterator[bytes]:
+        with contextlib.suppress(
+            ChangeError, IdentityLocked, ValueError, KeyError, msgspec.ValidationError
+        ):
+            element = msgspec.convert(value, Wrapped)
+            if element.epoch in self.epochs:
+                yield self.epochs[element.epoch].key
+                return
+            wrapped = binascii.a2b_base64(element.keys[self.device], strict_mode=True)
+            key = self.identity.unwrap(wrapped, self._wrapping(element.epoch))
+            if Epoch(key).name == element.epoch:
                 self.add_epoch(key)
                 yield key
-        except (ChangeError, IdentityLocked, ValueError):
-            pass
 
     def wrap_for(self, device: str, epoch: str) -> bytes:
         """An epoch's key, encrypted for a known device.
@@ -170,11 +171,3 @@ class LibraryKeys:
 
     def _wrapping(self, epoch: str) -> bytes:
         return b"lim/1 wrap" + bytes.fromhex(self.library) + bytes.fromhex(epoch)
-
-
-def _decode(text: Any) -> bytes:
-    """Bytes from base64, empty where it is none."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (TypeError, ValueError, binascii.Error):
-        return b""

@@ -13,8 +13,8 @@ It depends on the set of operations read, never on the order in which they came:
 The first rule looks at no removal, so no operation can take away its own ground.
 
 Memory is bounded against a hostile member: what repeats is merged, and of what one author writes in numbers
-the last counts.  Introductions, and removals of devices that are known, are all kept: were there an end to
-them, a device could push out its own, and with them the removals that they give ground to.
+the last counts.  Introductions and removals are all kept: were there an end to them, a device could push out
+its own, and with them what they give ground to.
 """
 
 from __future__ import annotations
@@ -172,8 +172,6 @@ class Ledger:
             if device_of(certificate) != device or not _is_certificate(certificate):
                 return False
             self.certificates.setdefault(device, certificate)
-            for wrote in self._authors.values():
-                wrote.unknown.discard(device)
         self._introduced.add(device)
         return self._author(author).introduce(device, write.id)
 
@@ -191,8 +189,7 @@ class Ledger:
             case "add removed":
                 element = msgspec.convert(write.value, Removed)
                 removals = Removals(write.id, at, write.id, element.saw)
-                known = element.device in self.certificates
-                return self._author(author).remove(element.device, removals, known)
+                return self._author(author).remove(element.device, removals)
             case "add epochs":
                 return self._read_epoch(write, author)
         return False
@@ -266,7 +263,7 @@ class Ledger:
         known_to = holds.keys.get(current, set())
         new = since < holds.last_removal or not known_to <= holds.members.keys()
         wraps: dict[str, list[str]] = {}
-        for epoch in self._named():
+        for epoch in sorted(self.announced):
             if epoch in held:
                 lacking = holds.members.keys() - holds.keys.get(epoch, set()) - {me}
                 if lacking:
@@ -280,9 +277,10 @@ class Ledger:
                 found[device] = seen_by_both(found.get(device, saw), saw)
         return found
 
-    def _named(self) -> list[str]:
+    @property
+    def announced(self) -> set[str]:
         """All announced epochs, void ones too: something may be sealed with those as well."""
-        return sorted({name for a in self._authors.values() for (name, _), _ in a.announced})
+        return {name for a in self._authors.values() for (name, _), _ in a.announced}
 
     def replicas(self, device: str) -> set[str]:
         """The replicas in which a device wrote what may hold."""

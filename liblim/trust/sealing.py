@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from liblim.change import Body, Header
+from liblim.change import Body, Change, Header
 from liblim.errors import ChangeError
 
 
@@ -52,8 +52,8 @@ class Sealer(Protocol):
         Raises ChangeError.
         """
 
-    def learn(self, body: Body) -> Learned:
-        """Take the certificates and keys that an authentic body brings; never raises."""
+    def learn(self, change: Change, body: Body) -> Learned:
+        """Take the certificates and keys that an authentic change brings; never raises."""
 
 
 class Unsealed:
@@ -87,6 +87,6 @@ class Unsealed:
         if signature:
             raise ChangeError("a change is signed, and this database has no keys")
 
-    def learn(self, body: Body) -> Learned:
+    def learn(self, change: Change, body: Body) -> Learned:
         """Learn nothing."""
         return Learned([], [])

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import main
+
 pytestmark = pytest.mark.timeout(90)
 
 
@@ -121,3 +123,12 @@ def test_the_words_have_to_be_accepted(tmp_path: Path, stack: ExitStack) -> None
     assert shows.returncode == 1
     assert "limnotes: " in rest
     assert "Paired" not in rest
+
+
+@pytest.mark.parametrize("words", [["--show"], ["127.0.0.1:1", "--yes"]], ids=["shows", "dials"])
+def test_where_to_listen_may_stand_after_pair(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["pair", *words, "--data-dir", str(tmp_path), "--no-discovery"]
+    assert main([*command, "--listen", "nowhere at all"]) == 1
+    assert "nowhere at all" in capsys.readouterr().err

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from app import cli
+from app.facts import REMOVED_US
 from app.folder import AlreadyRunning, Folder
 from app.service import Service
 from app.status import State
@@ -98,10 +99,13 @@ async def test_a_removed_device_is_told_keeps_its_notes_and_comes_back_with_a_ne
     await pair(desk, lap)
     await in_step(desk, lap)
     old = lap.status().device
+    await desk.rename_device(old, "Kitchen")
+    await until(lap, lambda: lap.name == "Kitchen")
     await desk.remove(old)
     assert desk.status().devices == ()
     await until(lap, lambda: lap.status().removed_by)
     assert lap.status().removed_by == desk.name
+    assert lap.status().devices[0].error == REMOVED_US
     assert "sync no more" in lap.status().line()
     await write(desk, "After")
     await write(lap, "Alone")
@@ -111,6 +115,7 @@ async def test_a_removed_device_is_told_keeps_its_notes_and_comes_back_with_a_ne
     assert texts(lap) == texts(desk) == ["After", "Alone", "Before"]
     assert lap.status().device != old
     assert not lap.status().removed_by
+    assert [lap.name, desk.status().devices[0].name] == ["Kitchen", "Kitchen"]
 
 
 @pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -116,6 +117,14 @@ def test_a_device_that_is_refused(panel: SyncPanel, service: FakeService) -> Non
     card = panel.card(OFFICE)
     assert card.trouble.property("role") == "bad"
     assert card.name.field.text() == "Device bbbbbbbb"
+
+
+def test_a_device_that_removed_this_one_is_not_said_to_be_tried_again(
+    panel: SyncPanel, service: FakeService
+) -> None:
+    facts = {"error": "It removed this device.", "error_since": time.time() - 65, "next_try": None}
+    show(panel, service, device(state=State.REFUSED, identical=None, removed_us=True, **facts))
+    assert panel.card(LAPTOP).trouble.more == "For 1 min, not tried again by itself"
 
 
 def test_while_it_is_tried_no_next_try_is_told(panel: SyncPanel, service: FakeService) -> None:

@@ -10,7 +10,15 @@ import pytest
 from liblim.change import Change, Range
 from liblim.database import Database
 from liblim.errors import ChangeError, IdentityLocked, LimError, StoreUnsealed
-from liblim.trust import Device, Granted, Identity, Library
+from liblim.trust import (
+    MAX_GRANTED,
+    Device,
+    Grant,
+    Granted,
+    Identity,
+    Library,
+    epoch_name,
+)
 from liblim.trust.documents import text_of
 from tests.liblim.things import Thing
 
@@ -202,6 +210,36 @@ def test_while_the_key_is_locked_what_is_written_is_kept_and_not_committed() -> 
     assert database.count == 0
     thing.body.insert(4, " still")
     assert str(thing.body) == "kept still"
+
+
+def test_a_grant_is_within_its_bounds_and_keeps_what_the_joiner_needs() -> None:
+    """Also where a member introduced a thousand others, and handed out as many keys."""
+    founder = make()
+    giver = pair(founder, Identity.generate())
+    sync(founder, giver)
+    assert giver.trust is not None
+    first = giver.keys.epoch
+    for number in range(MAX_GRANTED + 5):
+        giver.keys.add_epoch(number.to_bytes(32, "big"))
+        giver.keys.certificates[f"{number:032x}"] = b"a puppet's"
+    joiner = Identity.generate()
+    introduce(giver, joiner)
+    grant = giver.grant()
+    assert msgspec.json.decode(msgspec.json.encode(grant), type=Grant) == grant
+    held = [granted.certificate for granted in grant.devices]
+    wanted = {
+        founder.keys.identity.certificate,
+        giver.keys.identity.certificate,
+        joiner.certificate,
+    }
+    assert wanted <= set(held)
+    # The epoch in use is the first one here, and stands at both ends.
+    assert [epoch_name(key) for key in (grant.epochs[0], grant.epochs[-1])] == [first, first]
+    giver.keys.use(epoch_name((7).to_bytes(32, "big")))
+    grant = giver.grant()
+    assert epoch_name(grant.epochs[0]) == first
+    assert grant.epochs[-1] == (7).to_bytes(32, "big")
+    assert len(grant.epochs) == MAX_GRANTED
 
 
 def test_a_grant_for_another_device_is_not_taken() -> None:

@@ -6,9 +6,12 @@ import random
 
 import pytest
 
-from liblim.change import MAX_BODY, Change, Range, unpack_body
+from liblim.change import MAX_BODY, MAX_DEPS, Change, Range, unpack_body
 from liblim.database import Database
+from liblim.sync.codec import decode, encode
+from liblim.sync.messages import Ucanhaz
 from liblim.writer import TEXT_PIECE, split_ops
+from tests.liblim.changes import altered, make
 from tests.liblim.things import ManualClock, Thing, memory, pull
 
 
@@ -81,6 +84,33 @@ def test_deps_name_what_was_seen_and_nothing_implied() -> None:
     last = changes_of(a)[-1]
     assert [dep.hash for dep in last.header.deps] == [change.hash]
     assert last.header.seq == 2
+
+
+@pytest.mark.parametrize("width", [MAX_DEPS, MAX_DEPS + 1, 2 * MAX_DEPS + 1])
+def test_a_past_that_is_too_wide_for_one_change_is_gathered_by_several(width: int) -> None:
+    """A hostile member can make it so; what is written on top is taken by everybody all the same."""
+    foreign = [make("a", n=number) for number in range(1, width + 1)]
+    foreign = [altered(change, replica=f"{n:016x}") for n, change in enumerate(foreign)]
+    database, other = memory(1), memory(2)
+    for found in (database, other):
+        assert len(found.receive(foreign).entered) == width
+    thing = database.create(Thing)
+    thing.body.insert(0, "hi")
+    thing.body.insert(2, "!")
+    database.commit()
+    known = {change.replica for change in foreign}
+    own = [change for change in changes_of(database) if change.replica not in known]
+    named = [dep.replica for change in own for dep in change.header.deps]
+    assert sorted(named) == [change.replica for change in foreign]
+    assert max(len(change.header.deps) for change in own) <= MAX_DEPS
+    wire = [decode(encode(Ucanhaz(change))[:-1]) for change in own]
+    received = [message.change for message in wire if isinstance(message, Ucanhaz)]
+    assert len(other.receive(received).entered) == len(own) == max(1, -(-width // MAX_DEPS))
+    assert str(other.get(Thing, thing.oid).body) == "hi!"
+    # From then on there is one head again.
+    thing.body.insert(0, "x")
+    database.commit()
+    assert changes_of(database)[-1].header.deps == ()
 
 
 def test_remote_changes_close_the_open_one_first() -> None:

@@ -278,6 +278,7 @@ class Reader:
             raise Unreadable("no key")
         bound = bound_data(header, self.library)
         packed = open_body(key, bound, sealed)
+        # Who opens need not look at the salt; here it shows that it is made as laid down.
         if salt_of(key, bound, packed) != sealed[:24]:
             raise Unreadable("another salt")
         return packed

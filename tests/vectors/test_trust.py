@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from liblim.admission import Admission
-from liblim.change import Body, Change, pack_body, unpack_body
+from liblim.change import Body, Change, Header, pack_body, unpack_body
 from liblim.store import Store
 from liblim.trust.epochs import associated_data
 from liblim.trust.identity import Identity, device_of, words_of
@@ -144,7 +144,9 @@ def test_liblim_takes_the_wraps() -> None:
         empty = LibraryKeys(LIBRARY, identity(device))
         text = base64.b64encode(bytes.fromhex(wrap["wrapped"])).decode()
         said = {"epoch": wrap["epoch"], "keys": {device["id"]: text}}
-        empty.learn(Body(LIBRARY, "library", [["epochs", "add", said]]))
+        body = Body(LIBRARY, "library", [["epochs", "add", said]])
+        header = Header("ab" * 8, 1, b"", (), 1, 1, 0, "", "", b"")
+        empty.learn(Change(header, b"", b""), body)
         assert list(empty.epochs) == [wrap["epoch"]]
 
 

@@ -288,3 +288,14 @@ async def test_the_one_who_dials_takes_one_certificate_only() -> None:
         for certificate in (lap.certificate, like(desk.identity).der):
             with pytest.raises(LimError, match="Another device answers"):
                 await _dialled(lap, certificate, desk)
+
+
+@both_loops
+async def test_who_dials_looks_at_the_certificate_itself() -> None:
+    """Also where OpenSSL is content with another one."""
+    async with device("Desk") as desk:
+        context = client_context(None, None, SYNC)
+        with pytest.raises(LimError, match="Another device answers"):
+            await dial([desk.address], context, 10.0, Identity.generate().certificate)
+        dialled = await dial([desk.address], context, 10.0, desk.identity.certificate)
+        dialled.streams[1].transport.abort()

@@ -13,6 +13,7 @@ from liblim.errors import IdentityLocked, LimError, StoreError
 from liblim.net import Address, LogLine, Node, Timing
 from liblim.net.discovery import Found
 from liblim.net.node import TURNED_AWAY
+from liblim.net.timing import BackOff
 from liblim.peers import PeerRecord
 from liblim.trust import Identity, words_of
 from tests.liblim.net.devices import QUICK, Device, both_loops, device, new_database
@@ -297,8 +298,15 @@ async def test_one_that_is_removed_is_told_and_keeps_what_it_has() -> None:
         assert (status.refused, status.connected) == (True, False)
         assert status.error.startswith("One of the two devices was removed from the library.")
         await desk.write("not for it")
-        tries = len(lap.node.sessions)
-        await lap.until(lambda: len(lap.node.sessions) > tries + 1)
+        for _ in range(3):
+            # Not dialled again by itself: else the next try had its time.
+            await lap.until(lambda: (s := lap.peer(desk)) and not s.connecting)
+            status = lap.peer(desk)
+            assert status is not None
+            assert (status.removed_us, status.next_try) == (True, None)
+            tries = len(lap.node.sessions)
+            lap.node.sync_now()
+            await lap.until(lambda: len(lap.node.sessions) == tries + 1)  # noqa: B023
         assert lap.database.count == count
         assert await lap.read(note.oid) == "hello"
         await desk.database.commit()
@@ -373,6 +381,37 @@ async def test_a_store_that_fails_ends_the_link_and_it_is_tried_again() -> None:
         line = await desk.logged("cannot read or write its notes")
         assert "/secret" not in line.text
         await lap.identical(desk)
+
+
+def test_a_store_that_goes_on_failing_is_tried_less_and_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both listen, so each may dial: neither does so without a rest that grows."""
+    rests: list[float] = []
+    real = BackOff.next
+
+    def noted(back_off: BackOff) -> float:
+        rests.append(real(back_off))
+        return rests[-1]
+
+    async def fail(_: Any) -> Any:
+        raise StoreError("The disk is full.")
+
+    async def run() -> None:
+        timing = QUICK._replace(last_retry=60.0)
+        async with device("Desk", timing=timing) as desk, device("Lap", timing=timing) as lap:
+            await desk.invite(lap)
+            await desk.until(lambda: desk.database.ledger.members[lap.id].addresses)
+            await lap.identical(desk)
+            lap.database.receive = fail  # type: ignore[assignment, method-assign]
+            monkeypatch.setattr(BackOff, "next", noted)
+            before = len(lap.node.sessions)
+            await desk.write("x")
+            await lap.until(lambda: len(lap.node.sessions) >= before + 8)
+            assert len(rests) >= 8
+            assert max(rests) > 4 * QUICK.first_retry
+
+    asyncio.run(run())
 
 
 @both_loops

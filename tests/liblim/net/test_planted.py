@@ -34,8 +34,8 @@ async def test_one_that_comes_alone_waits_for_its_proof() -> None:
     async with device("Desk") as desk, member(desk) as peer:
         one, two, three, four = history(desk, peer, "a", "b", "c", "d")
         count = desk.database.count
-        # Two of them in a row, each the last of what is read at once.
-        await give(peer, planted(one), two, planted(three), four)
+        # Each is the last of what is read at once.
+        await give(peer, planted(one), planted(two), planted(three), four)
         async with asyncio.timeout(10):
             while desk.database.count < count + 4:
                 await peer.hear_of(Kthx)

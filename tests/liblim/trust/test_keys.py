@@ -7,10 +7,13 @@ import os
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
-from liblim.change import Body, Header
-from liblim.errors import ChangeError, IdentityLocked
+from liblim.change import Body, Change, Header
+from liblim.crdt.ops import width
+from liblim.errors import ChangeError, IdentityLocked, OperationError
+from liblim.trust.documents import MAX_OPS
 from liblim.trust.epochs import epoch_name
 from liblim.trust.identity import Identity
 from liblim.trust.keys import LibraryKeys
@@ -36,6 +39,19 @@ def epoch_body(keys: dict[str, Any], name: Any = None, oid: str = LIBRARY) -> Bo
     return Body(oid, "library", [["epochs", "add", said]])
 
 
+def learn(keys: Sealer, body: Body) -> Learned:
+    """What keys learn from a change with this body."""
+    n = sum(_width(op) for op in body.ops)
+    return keys.learn(Change(msgspec.structs.replace(HEADER, n=max(1, n)), b"", b""), body)
+
+
+def _width(op: list[Any]) -> int:
+    try:
+        return width(op[1:])
+    except OperationError:
+        return 1
+
+
 def test_both_are_sealers() -> None:
     sealers: list[Sealer] = [library_keys(), Unsealed()]
     assert [sealer.epoch for sealer in sealers] == [epoch_name(EPOCH), ""]
@@ -48,7 +64,7 @@ def test_unsealed_takes_what_nobody_signed() -> None:
     unsealed.verify("d" * 32, bytes(32), unsealed.sign(bytes(32)))
     with pytest.raises(ChangeError):
         unsealed.verify("d" * 32, bytes(32), b"s" * 64)
-    assert unsealed.learn(device_body(Identity.generate())) == NOTHING
+    assert learn(unsealed, device_body(Identity.generate())) == NOTHING
 
 
 def test_the_epoch_in_use_seals_and_all_open() -> None:
@@ -105,14 +121,14 @@ def test_a_locked_key_seals_and_does_not_sign() -> None:
 def test_certificates_are_learnt_from_device_documents() -> None:
     keys, newcomer = library_keys(), Identity.generate()
     assert not keys.knows(newcomer.device)
-    assert keys.learn(device_body(newcomer)) == Learned([newcomer.certificate], [])
+    assert learn(keys, device_body(newcomer)) == Learned([newcomer.certificate], [])
     assert keys.knows(newcomer.device)
     keys.verify(
         newcomer.device,
         b"h" * 32,
         LibraryKeys(LIBRARY, newcomer).sign(b"h" * 32),
     )
-    keys.learn(device_body(newcomer))
+    learn(keys, device_body(newcomer))
     assert len(keys.certificates) == 2
 
 
@@ -121,8 +137,8 @@ def test_epochs_are_learnt_where_they_are_wrapped_for_this_device() -> None:
     giver.add_epoch(NEXT)
     giver.add_certificate(taker.identity.certificate)
     body = epoch_body({taker.device: text(giver.wrap_for(taker.device, epoch_name(NEXT)))})
-    assert third.learn(body) == NOTHING
-    assert taker.learn(body) == Learned([], [NEXT])
+    assert learn(third, body) == NOTHING
+    assert learn(taker, body) == Learned([], [NEXT])
     assert taker.epochs[epoch_name(NEXT)].key == NEXT
     assert taker.epoch == epoch_name(EPOCH)
 
@@ -158,7 +174,7 @@ def test_odd_trust_documents_teach_nothing() -> None:
         Body(LIBRARY, "library", [["epochs", "add", good], ["epochs", "add"], []]),
     ]
     for body in odd:
-        assert keys.learn(body) == NOTHING, body
+        assert learn(keys, body) == NOTHING, body
     assert list(keys.certificates) == [me]
     assert list(keys.epochs) == [epoch_name(EPOCH)]
 
@@ -166,8 +182,18 @@ def test_odd_trust_documents_teach_nothing() -> None:
 def test_a_locked_key_learns_certificates_only() -> None:
     keys = library_keys(Identity(Identity.generate().certificate))
     newcomer = Identity.generate()
-    assert keys.learn(epoch_body({keys.device: wrapped(keys, epoch_name(NEXT))})) == NOTHING
-    assert keys.learn(device_body(newcomer)).certificates == [newcomer.certificate]
+    assert learn(keys, epoch_body({keys.device: wrapped(keys, epoch_name(NEXT))})) == NOTHING
+    assert learn(keys, device_body(newcomer)).certificates == [newcomer.certificate]
+
+
+def test_what_the_ledger_passes_over_teaches_nothing_either() -> None:
+    """Else one device's log would take changes that another's has to refuse."""
+    keys, newcomer = library_keys(), Identity.generate()
+    (op,) = device_body(newcomer).ops
+    many = Body(newcomer.device, "device", [["name", "=", "x"]] * MAX_OPS + [op])
+    assert learn(keys, many) == NOTHING
+    beyond = Change(HEADER, b"", b"")  # it has one counter only
+    assert keys.learn(beyond, Body(newcomer.device, "device", [["name", "=", "x"], op])) == NOTHING
 
 
 def test_noise_teaches_nothing_and_raises_nothing(seed: int) -> None:
@@ -188,7 +214,7 @@ def test_noise_teaches_nothing_and_raises_nothing(seed: int) -> None:
     for _ in range(2000):
         field, verb = rng.choice(["epochs", "certificate", 5]), rng.choice(["add", "=", None])
         body = Body(LIBRARY, rng.choice(["library", "device"]), [[field, verb, value()], [value()]])
-        assert keys.learn(body) == NOTHING
+        assert learn(keys, body) == NOTHING
 
 
 def test_keys_stand_in_no_repr() -> None:

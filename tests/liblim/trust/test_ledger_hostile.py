@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+import pytest
 
 from liblim.change import MAX_COUNTER
 from liblim.trust.documents import text_of
@@ -175,7 +176,25 @@ def test_a_removed_device_cannot_push_out_its_own_removals() -> None:
         take(ledger, word)
     assert names(ledger) == "ax"
     assert {device("b"), device("c"), device("z")} <= ledger.removed.keys()
-    assert len(ledger.removed) < 5000
+
+
+@pytest.mark.parametrize("introduced_first", [False, True])
+def test_a_removal_of_a_device_that_is_introduced_later_counts_among_however_many(
+    introduced_first: bool,
+) -> None:
+    world, (_, b) = library_of("ab")
+    b.remove("x")
+    for first in range(0, 3000, 1000):
+        b.write("library", LIBRARY, *(removing(f"{first + n:032x}") for n in range(1000)))
+    b.introduce("x")
+    words = world.words[::-1] if introduced_first else world.words
+    ledger = world.ledger(words)
+    assert names(ledger) == "ab"
+    assert device("x") in ledger.removed
+
+
+def removing(name: str) -> list[Any]:
+    return ["removed", "add", {"device": name, "saw": {}}]
 
 
 def test_what_a_removed_device_writes_again_changes_nothing_for_others() -> None:
