@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 SAVE_STATE_AFTER = 64
 """Changes replayed on a document's saved state before a new state is worth writing."""
 
+READS = 1
+"""To be raised whenever this program reads more of a field or a body than before."""
 UNNAMED = "0" * 16
 """The replica of an author before its first operation; the writer names it then."""
 
@@ -97,6 +99,7 @@ class Database:
         self.store = Store(path)
         try:
             self._begin()
+            self._read_with(self._types.values())
             if not trust_later:
                 self.begin_trust(self.read_trust())
         except BaseException:
@@ -116,6 +119,19 @@ class Database:
         self._digest = ""
         self._admission = Admission(self.store, sealer, self.library)
         self._start_writer(sealer)
+
+    def _read_with(self, types: Iterable[type[Document]]) -> None:
+        """Where other types than now read the log, read again what those passed over."""
+        fields = {
+            found.kind: {name: type(field).__name__ for name, field in found.fields.items()}
+            for found in types
+        }
+        known = msgspec.json.encode([READS, fields], order="deterministic").decode()
+        if self.store.fact("reads") != known:
+            self._admission.read_again()
+            with self.store.transaction():
+                self.store.forget_gaps()
+                self.store.set_fact("reads", known)
 
     def _start_writer(self, sealer: Sealer) -> None:
         replicas = self.store.replicas()

@@ -264,11 +264,13 @@ QStatusBar::item { border: 0; }
 #listHeader { border-bottom: 1px solid $line; }
 [role="title"] { color: $text; }
 [role="soft"] { color: $soft; }
+[role="soft"]:disabled { color: $off; }
 [role="faint"] { color: $faint; }
 [role="good"] { color: $good; }
 [role="bad"] { color: $bad; }
 [role="off"] { color: $off; }
 
+QPushButton, QToolButton, QRadioButton { outline: none; }
 QPushButton {
     background: $page; border: 1px solid $line_strong; border-radius: ${radius}px; padding: 5px 13px;
 }
@@ -339,7 +341,7 @@ QRadioButton::indicator { width: 12px; height: 12px; border: 2px solid $idle; bo
 QRadioButton::indicator { background: $page; }
 QRadioButton::indicator:checked { width: 6px; height: 6px; border: 5px solid $accent; }
 QRadioButton::indicator:disabled { border-color: $off; }
-QRadioButton:focus { color: $accent; }
+QRadioButton:focus { color: $accent; text-decoration: underline; }
 #nearby { background: $page; border: 1px solid $line; border-radius: 9px; }
 QProgressBar { background: $line; border: 0; border-radius: 2px; max-height: 4px; }
 QProgressBar::chunk { background: $accent; border-radius: 2px; }

@@ -38,9 +38,9 @@ MAX_LINKS = 8
 
 SUPERSEDED = "Another connection between the two devices is used instead."
 ANOTHER_LIBRARY = "This device takes on another library."
+UNHEARD = "It closed the connection without a word."
 TURNED_AWAY = (
-    "It closed the connection without a word. If that stays so, it does not know this device any more: "
-    "pair the two again."
+    f"{UNHEARD} If that stays so, it does not know this device any more: pair the two again."
 )
 REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
 """Reasons to close that will not go away by themselves."""
@@ -347,6 +347,12 @@ class Node:
         if closed.error:
             peer.told(removed=closed.code == "removed" and closed.by_peer)
             unheard = closed.code == "lost" and link.target and link.session.hello is None
+            peer.unheard = peer.unheard + 1 if unheard else 0
+            if peer.unheard == 1:
+                # As happens to the first of two paired a moment ago: nothing to worry people with.
+                peer.failed(UNHEARD, self._clock())
+                self.changed()
+                return
             said = TURNED_AWAY if unheard else f"{closed.reason} {closed.mend}".strip()
             self._failed(peer, said, refused=closed.code in REFUSED)
         elif link.ready:

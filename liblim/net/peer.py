@@ -50,6 +50,8 @@ class Peer:
         self.trouble: Trouble | None = None
         self.left = False
         """Whether it left in good order, so that not reaching it is no surprise."""
+        self.unheard = 0
+        """How often in a row it closed a connection without a word."""
         self._back_off = BackOff(timing, random)
         self._wake = asyncio.Event()
         self._refused = False
@@ -126,6 +128,7 @@ class Peer:
         self.agent = on_one_line(link.session.hello.agent) if link.session.hello else ""
         self.connecting, self.next_try, self.trouble = False, None, None
         self.removed_us = self._hopeless = False
+        self.unheard = 0
 
     def told(self, *, removed: bool) -> None:
         """Take note of whether it says that it removed this device: then only ``nudge`` has it dialled."""

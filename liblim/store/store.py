@@ -334,6 +334,10 @@ class Store:
                 "UPDATE documents SET state = NULL, state_position = 0, listed = 0, newer = 0"
             )
 
+    def forget_gaps(self) -> None:
+        """Mark summaries as behind that had to pass something over.  Within a transaction."""
+        self._db.execute("UPDATE documents SET listed = 0 WHERE newer")
+
     # Keys
 
     def epochs(self) -> list[bytes]:

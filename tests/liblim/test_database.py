@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import stat
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -266,6 +267,54 @@ def test_kinds_of_a_newer_version_are_kept_and_forwarded() -> None:
     assert entries[thing.oid].summary["body"] == "abcd"
     with pytest.raises(LimError, match="newer version"):
         older.get(Later, later.oid)
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_what_an_older_version_passed_over_is_read_after_the_update(
+    restarts: int, tmp_path: Path
+) -> None:
+    """Unknown kinds, fields, operations and whole bodies."""
+
+    class Later(Document):
+        kind = "later"
+        thought = Text()
+
+        def summary(self) -> dict[str, Any]:
+            return {"thought": str(self.thought)}
+
+    class NewThing(Thing):
+        kind = "thing"
+        mood = Register(default="")
+
+        def summary(self) -> dict[str, Any]:
+            return {**super().summary(), "mood": self.mood.value}
+
+    newer = Database(":memory:", [Later, NewThing])
+    later, thing = newer.create(Later), newer.create(NewThing)
+    later.thought.insert(0, "hm")
+    thing.body.insert(0, "ab")
+    thing.mood.set("good")
+    newer.commit()
+    path = str(tmp_path / "a.db")
+    for turn in range(1 + restarts):
+        old = memory(turn, path)
+        pull(old, newer)
+        found = old.get(Thing, thing.oid)
+        assert found.newer
+        found.body.insert(2, "cd")
+        old.release(found)
+        assert [entry.newer for entry in old.entries()] == [True]
+        old.close()
+    updated = Database(path, [Later, NewThing])
+    updated.derive()
+    entries = {entry.oid: entry for entry in updated.entries()}
+    assert entries.keys() == {later.oid, thing.oid}
+    assert entries[later.oid].summary == {"thought": "hm"}
+    assert entries[thing.oid].summary["mood"] == "good"
+    assert not any(entry.newer for entry in entries.values())
+    assert updated.get(NewThing, thing.oid).mood.value == "good"
+    assert str(updated.get(Later, later.oid).thought) == "hm"
+    updated.close()
 
 
 def test_a_document_of_another_type_is_said_so() -> None:

@@ -258,7 +258,9 @@ async def member(
     """A connection to a device, made with the key of a member."""
     identity = identity or Identity.generate()
     await at.node.membership.introduce(identity.certificate, name)
-    if at.node.listening is not None:  # with somebody else in the library it says where; then all is quiet
+    if (
+        at.node.listening is not None
+    ):  # with somebody else in the library it says where; then all is quiet
         await at.until(lambda: at.database.ledger.members[at.id].addresses)
     async with knock(at, client_context(identity, at.identity.certificate, SYNC)) as stranger:
         yield Member((stranger._reader, stranger.writer), at, identity)
