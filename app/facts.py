@@ -13,7 +13,7 @@ from liblim.aio import AsyncDatabase
 from liblim.net import PeerStatus
 
 REMOVED_US = (
-    "It removed this device from the library. The notes here stay, and sync with it no more. "
+    "It says that this device was removed from the library. The notes here stay, and sync no more. "
     "To come back, pair this device again."
 )
 
@@ -60,8 +60,11 @@ def _removed_by(database: AsyncDatabase, peers: Iterable[PeerStatus]) -> str:
     names = {peer.device: peer.name for peer in peers}
     if removal is not None:
         return names.get(removal.by) or "Another device"
-    told = [peer.name or "Another device" for peer in peers if peer.removed_us]
-    return told[0] if told else ""
+    told = [peer.name for peer in peers if peer.removed_us]
+    if not told:
+        return ""
+    # With several, who says so need not be who did it.
+    return (told[0] if len(names) == 1 else "") or "Another device"
 
 
 def device_status(peer: PeerStatus) -> DeviceStatus:

@@ -228,12 +228,19 @@ class Network:
 
     @property
     def nearby(self) -> list[Nearby]:
-        """Devices found on the local network that are no members; those that show a code first."""
+        """Devices found on the local network that may be paired with; those that show a code first."""
         found = self.discovery.found.values() if self.discovery else ()
-        members = self._database.ledger.members
+        paired = self._paired()
         near = [
             Nearby(one.name, one.device, str(one.addresses[0]), one.pairing)
             for one in found
-            if one.addresses and one.device not in members and one.device != self._database.device
+            if one.addresses and one.device not in paired
         ]
         return sorted(near, key=lambda one: (not one.pairing, one.name, one.device))
+
+    def _paired(self) -> set[str]:
+        """This device, and those that need no pairing; who removed it may be paired with again."""
+        own, members = self._database.device, self._database.ledger.members
+        if own not in members:
+            return {own}
+        return members.keys() - {peer.device for peer in self.node.status() if peer.removed_us}

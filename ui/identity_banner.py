@@ -12,7 +12,7 @@ from app.service import Service
 from app.status import Status
 from liblim.errors import LimError
 from ui import theme
-from ui.parts import button
+from ui.parts import button, shortened
 from ui.tasks import Tasks
 from ui.trouble import Trouble
 
@@ -30,6 +30,8 @@ class IdentityBanner(Trouble):
     """Says that the key is locked, came from elsewhere, or is no longer a member's; else hidden."""
 
     pair_wanted = Signal()
+    offered = Signal()
+    """Other buttons are there."""
 
     def __init__(self, service: Service, tasks: Tasks) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class IdentityBanner(Trouble):
             made.clicked.connect(lambda _, do=self._deeds[deed]: do())
             self._row.addWidget(made)
         self._row.addStretch(1)
+        self.offered.emit()
 
     def _ask(self, asking: bool) -> None:
         self._asking = asking
@@ -135,7 +138,7 @@ def _case(status: Status) -> _Case | None:
     if status.removed_by:
         text = _tr("{name} removed this device from the shared notes.")
         return _Case(
-            text.format(name=status.removed_by),
+            text.format(name=shortened(status.removed_by, 32)),
             _tr(
                 "All notes stay here, and you can go on writing. What the others write from now on does "
                 "not come here, unless you pair this device again."

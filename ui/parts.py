@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from unicodedata import bidirectional
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, QSizeF, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -58,7 +59,19 @@ def heading(text: str = "", *, scale: float = 1.1) -> Words:
 def shortened(name: str, length: int = 24) -> str:
     """A name on one line for use in a sentence: others choose their names, and as long as they like."""
     name = " ".join(name.split())
-    return name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+    short = name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+    # Isolated, or one from right to left would turn the sentence round it.
+    return f"\u2068{short}\u2069" if any(map(_turns, short)) else short
+
+
+def from_the_left(sentence: str) -> str:
+    """A sentence of ours that may begin with a name from right to left: it goes from left to right."""
+    return f"\u200e{sentence}" if any(map(_turns, sentence)) else sentence
+
+
+def _turns(character: str) -> bool:
+    """Whether a character belongs to a script that is written from right to left."""
+    return bidirectional(character) in ("R", "AL")
 
 
 class Switch(QCheckBox):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 from app.status import State, Status
 from ui import icons, theme
-from ui.parts import set_role
+from ui.parts import from_the_left, set_role
 
 _ICON = 16
 _MARGINS = 2 * 14 + _ICON
@@ -57,7 +57,7 @@ class SyncLine(QToolButton):
         self._fit()
 
     def _fit(self) -> None:
-        words, room = f" {self.sentence}", max(self.width() - _MARGINS, 0)
+        words, room = f" {from_the_left(self.sentence)}", max(self.width() - _MARGINS, 0)
         words = self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room)
         self.setText(words.replace("&", "&&"))  # or it would mark a shortcut key
 

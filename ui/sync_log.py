@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
 
 from app.status import Event, clock_in_words
 from ui import icons, theme
-from ui.parts import CopyButton, Words
+from ui.parts import CopyButton, Words, from_the_left
 
 Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
@@ -71,7 +71,7 @@ class EventModel(QAbstractTableModel):
         """What a view asks for."""
         event, column = self._events[index.row()], index.column()
         if role == _ROLE.DisplayRole:
-            return event.text if column else clock_in_words(event.at, time.time())
+            return from_the_left(event.text) if column else clock_in_words(event.at, time.time())
         if role == _ROLE.DecorationRole and column == 0:
             return _icon(event.level)
         if role == _ROLE.ForegroundRole and column == 0:

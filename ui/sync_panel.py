@@ -67,6 +67,7 @@ class SyncPanel(QWidget):
         self.problem = Trouble()
         self.banner = IdentityBanner(self._service, self._tasks)
         self.banner.pair_wanted.connect(self.pair_wanted)
+        self.banner.offered.connect(self._order_stops)
         self.this_device = ThisDevice()
         self.this_device.rename_wanted.connect(self._rename)
         self.this_device.discovery_wanted.connect(self._discover)
@@ -191,7 +192,8 @@ class SyncPanel(QWidget):
 
     def _order_stops(self) -> None:
         """Let the Tab key go from top to bottom."""
-        stops = [*self.this_device.stops, self.sync_button, self.pair_button]
+        stops = [*self.banner.buttons, *self.this_device.stops]
+        stops += [self.sync_button, self.pair_button]
         for card in self._cards.values():
             stops += card.stops
         for first, second in pairwise([*stops, *self.log.stops]):

@@ -8,7 +8,8 @@ import io
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -20,6 +21,8 @@ from app.folder import AlreadyRunning, Folder
 from app.service import Service
 from app.status import State
 from liblim.errors import LimError, StoreTooNew
+from liblim.net import parse_address
+from liblim.net.discovery import Discovery, Found
 from tests.app.services import free_port, in_step, pair, started, texts, until, write
 
 
@@ -106,6 +109,11 @@ async def test_a_removed_device_is_told_keeps_its_notes_and_comes_back_with_a_ne
     await until(lap, lambda: lap.status().removed_by)
     assert lap.status().removed_by == desk.name
     assert lap.status().devices[0].error == REMOVED_US
+    found = Found(desk.status().device, "Desk", (parse_address("192.0.2.1"),), True)
+    lap.network.discovery = cast(
+        Discovery, SimpleNamespace(found={found.device: found}, problem="")
+    )
+    assert [near.name for near in lap.pairing.nearby] == ["Desk"], "it may be paired with again"
     assert "sync no more" in lap.status().line()
     await write(desk, "After")
     await write(lap, "Alone")

@@ -15,7 +15,7 @@ from app.pairing import Nearby
 from tests.gui.syncing import LAPTOP, press
 from ui.nearby import NearbyList
 from ui.pair_parts import CodeField, TimeLeft
-from ui.parts import Switch, shortened
+from ui.parts import Switch, from_the_left, shortened
 
 
 @pytest.fixture
@@ -160,3 +160,9 @@ def test_a_switch_shows_where_it_stands(qtbot: QtBot) -> None:
 )
 def test_names_are_shortened_in_sentences(name: str, text: str) -> None:
     assert shortened(name) == text
+
+
+def test_names_from_right_to_left_do_not_turn_the_sentence_round() -> None:
+    assert shortened("مكتب") == "\u2068مكتب\u2069"
+    assert from_the_left("مكتب is near.") == "\u200eمكتب is near."
+    assert from_the_left("Laptop is near.") == "Laptop is near."

@@ -119,6 +119,14 @@ def test_a_device_that_is_refused(panel: SyncPanel, service: FakeService) -> Non
     assert card.name.field.text() == "Device bbbbbbbb"
 
 
+def test_what_ends_the_worst_trouble_is_the_first_stop(
+    panel: SyncPanel, service: FakeService
+) -> None:
+    panel.show_status(replace(service.status(), removed_by="Laptop"))
+    (again,) = panel.banner.buttons
+    assert again.nextInFocusChain() is panel.this_device.stops[0]
+
+
 def test_a_device_that_removed_this_one_is_not_said_to_be_tried_again(
     panel: SyncPanel, service: FakeService
 ) -> None:
