@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -13,6 +14,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory, where every commit of a test's database need not wait for a disk."""
+ROOM = 2**30
+"""Bytes that are to be free there, else the tests use the system's place for temporary files."""
 
 # Before anything asks for them: Qt when its application starts, platformdirs at each call.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -28,9 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the seed of this run; pytest-xdist hands the options on to its workers."""
+    """Draw the seed of this run, which pytest-xdist hands on to its workers; choose a quick place."""
     if config.option.seed is None:
         config.option.seed = random.SystemRandom().randrange(2**32)
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(MEMORY).free > ROOM and os.access(MEMORY, os.W_OK):
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -46,6 +55,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays to the end, the modules and the tests: it runs after each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from liblim.sync import Closed
 from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 from liblim.trust import Member, words_of
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ class Peer:
             self.connecting, self.next_try = True, None
             try:
                 await connect(self)
+            except Exception as error:  # a mistake of ours must not end the trying
+                _log.exception("connecting failed")
+                self.failed(f"This program made a mistake: {error!r}", clock())
             finally:
                 self.connecting = False
             await self._rest(clock)

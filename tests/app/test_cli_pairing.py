@@ -16,9 +16,17 @@ from app.cli import main
 
 pytestmark = pytest.mark.timeout(90)
 
+HASTY = """
+import sys
+from app import cli, conversation
+conversation.LOOK, conversation.SETTLED = 0.1, 0.3
+sys.exit(cli.main())
+"""
+"""The program, except that it looks more often, and stays less long for notes that are added."""
+
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-u", "-m", "app", "--no-discovery", "--listen", "127.0.0.1:4310"]
+    command = [sys.executable, "-u", "-c", HASTY, "--no-discovery", "--listen", "127.0.0.1:4310"]
     return subprocess.Popen(
         [*command, "--data-dir", str(folder), *words],
         stdin=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from liblim.net.dial import Streams, dial
 from liblim.net.link import Link
 from liblim.net.tls import SYNC, client_context
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.messages import MAX_LINE, PROTOCOL, Ihaz, Message, Ohai
+from liblim.sync.messages import MAX_LINE, PROTOCOL, Ihaz, Kthxbye, Message, Nowai, Ohai
 from liblim.trust import Identity
 from tests.liblim.things import Thing
 
@@ -204,10 +205,13 @@ class Stranger:
         return message
 
     async def hear_all(self) -> list[Message]:
-        """All messages up to the end of the stream."""
+        """All messages up to the end of the stream; after a reason it takes its leave."""
         found = []
         while (message := await self.hear()) is not None:
             found.append(message)
+            if isinstance(message, Nowai):
+                with contextlib.suppress(ConnectionError):
+                    await self.say(Kthxbye(""))  # else the other end lingers
         return found
 
     async def hear_of(self, kind: type[Message]) -> Any:

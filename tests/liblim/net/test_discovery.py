@@ -55,6 +55,9 @@ real = pytest.mark.skipif(
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service of each test's own, as all tests on this machine share one network."""
     monkeypatch.setattr(discovery, "SERVICE", f"_lim-{secrets.token_hex(4)}._tcp.local.")
+    # Milliseconds between two times that the library says the same; most of a test would go there.
+    for name in ("_CHECK_TIME", "_REGISTER_TIME", "_UNREGISTER_TIME"):
+        monkeypatch.setattr(f"zeroconf._core.{name}", 30)
 
 
 class Finder(Discovery):

@@ -472,6 +472,30 @@ def test_a_mistake_of_this_program_ends_one_link(caplog: pytest.LogCaptureFixtur
 # Starting and stopping
 
 
+def test_a_mistake_while_connecting_is_told_and_it_is_tried_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with device("Desk") as desk, device("Lap") as lap:
+            mistakes = [1]
+            opened = lap.node._open
+
+            def fail(*arguments: Any) -> Any:
+                if mistakes:
+                    mistakes.pop()
+                    raise RuntimeError("a mistake")
+                return opened(*arguments)
+
+            monkeypatch.setattr(lap.node, "_open", fail)
+            await desk.invite(lap)
+            await lap.until(lambda: not mistakes)
+            await lap.identical(desk)
+
+    asyncio.run(run())
+    assert [record.getMessage() for record in caplog.records] == ["connecting failed"]
+    caplog.clear()
+
+
 @both_loops
 async def test_a_taken_port_is_passed_over() -> None:
     async with device("Desk") as desk:
