@@ -7,6 +7,9 @@ import msgspec
 from liblim.change import Identifier
 from liblim.errors import StoreError
 
+GIVER = "giver"
+"""The fact that says whose library this device joined, and where that one was: ``device host:port``."""
+
 
 class PeerRecord(msgspec.Struct, frozen=True):
     """One paired device.

@@ -18,6 +18,7 @@ from liblim.net.meeting import Meeting
 from liblim.net.talk import Talk, in_words
 from liblim.net.timing import Timing
 from liblim.net.tls import PAIR, client_context
+from liblim.peers import GIVER
 from liblim.sync.messages import on_one_line
 from liblim.trust import Grant, device_of, words_of
 from liblim.trust.pairing import (
@@ -282,12 +283,14 @@ class PairingHost:
                 lambda: self._tell(replace(self.view, phase=Phase.WAITING))
             )
             self._tell(replace(self.view, phase=Phase.JOINING))
+            where = meeting.address or Address(talk.host, meeting.other.port)
             with await meeting.connect_again(self._database) as second:
                 if meeting.joins:
+                    # Else who is killed once it has joined knows nowhere to get the notes from.
+                    await self._database.set_fact(GIVER, f"{meeting.device} {where}")
                     await meeting.receive(second, lambda grant: self.join(grant, joining))
                 else:
                     await meeting.give(second, self._database, self._membership)
-            where = meeting.address or Address(talk.host, meeting.other.port)
             if where.port:
                 self.on_paired(meeting.device, where)
             self._tell(replace(self.view, phase=Phase.PAIRED))

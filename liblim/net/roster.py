@@ -14,7 +14,7 @@ from liblim.net.address import Address
 from liblim.net.discovery import Found
 from liblim.net.peer import Connect, Peer
 from liblim.net.timing import Timing
-from liblim.peers import PeerRecord
+from liblim.peers import GIVER, PeerRecord
 from liblim.trust import Member
 
 
@@ -55,6 +55,9 @@ class Roster:
         await self._database.load_trust()
         for record in await self._database.load_peers():
             self._records.setdefault(record.device, record)
+        device, _, address = (await self._database.fact(GIVER) or "").partition(" ")
+        if device and device not in self._records:
+            self._records[device] = PeerRecord(device, address=address)
         self.follow()
 
     def begin(self) -> None:

@@ -42,6 +42,13 @@ def test_a_start_with_notes_imports_nothing_heavy(tmp_path: Path) -> None:
     assert said[0].startswith("0|On this device only|cryptography"), "a first start makes a key"
 
 
+def test_it_starts_as_a_module_too() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "app", "--version"], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.startswith("limnotes ")
+
+
 def test_everything_but_the_window_runs_without_qt() -> None:
     script = """
 import sys

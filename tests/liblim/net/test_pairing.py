@@ -36,7 +36,7 @@ from liblim.trust.pairing_messages import (
     encode,
 )
 from liblim.trust.pairing_proof import Handshake, Proof, Role
-from tests.liblim.net.devices import Device, both_loops, device
+from tests.liblim.net.devices import QUICK, Device, both_loops, device, new_database
 
 
 def on_asyncio(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -130,6 +130,32 @@ async def pair(desk: Device, lap: Device) -> None:
 
 
 # What people do
+
+
+@on_asyncio
+async def test_a_joiner_that_ends_right_after_it_joined_knows_whom_to_dial() -> None:
+    joined, never = asyncio.Event(), asyncio.Event()
+    own = await new_database()
+    async with device("Desk") as desk:
+        ready(desk, empty=False)
+        async with device("Lap", database=own) as lap:
+            ready(lap)
+
+            async def join(grant: Grant, joining: Joining) -> None:
+                await own.take_on(grant)
+                joined.set()
+                await never.wait()
+
+            host(lap).join = join
+            await meet(desk, lap)
+            host(desk).accept()
+            host(lap).accept()
+            await asyncio.wait_for(joined.wait(), 10)
+        again = Device(own, "Lap", QUICK)
+        await again.node.start_unheard()
+        await again.identical(desk)
+        await again.node.stop()
+    await own.close()
 
 
 @both_loops
