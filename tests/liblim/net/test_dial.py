@@ -160,7 +160,9 @@ async def test_one_who_closes_at_once() -> None:
 async def test_tls_without_our_protocol_in_it() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     someone().load_into(context)
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context
+    )
     address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
     with pytest.raises(LimError, match=f"{address} does not speak this protocol"):
         await dial([address], anyone(), 5.0)
