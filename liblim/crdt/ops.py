@@ -75,9 +75,12 @@ def check_id(counter: object, replica: object, taken: int = 1) -> None:
 
 def check_op(counter: object, replica: object, op: object) -> None:
     """Refuse what is no operation with an id."""
-    check_id(counter, replica)
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()
+    if not (type(counter) is int and 0 < counter < COUNTER_LIMIT - 1 and type(replica) is str):
+        check_id(counter, replica)
+    elif not replica or not replica.isascii():
+        check_id(counter, replica)
 
 
 def _shapeless() -> OperationError:

@@ -24,11 +24,11 @@ class Sequence:
     """Spans in document order.
 
     ``lens[k]`` counts the visible characters of chunk k.  Two fingers make an edit near the last one
-    find its place at once: chunk ``_at`` begins at position ``_at_start``, and the span ``_span``, if
-    it is visible, ends at position ``_end`` and is number ``_i`` of its chunk or near that.
+    find its place at once: chunk ``_at`` begins at position ``_at_start``, and the span ``span``, if
+    it is visible, ends at position ``end`` and is number ``_i`` of its chunk or near that.
     """
 
-    __slots__ = ("_at", "_at_start", "_end", "_i", "_span", "chunks", "ids", "length", "lens")
+    __slots__ = ("_at", "_at_start", "_i", "chunks", "end", "ids", "length", "lens", "span")
 
     def __init__(self) -> None:
         self.chunks = [Chunk(0)]
@@ -37,15 +37,15 @@ class Sequence:
         self.ids: dict[str, SpanIndex] = {}
         self._at = 0
         self._at_start = 0
-        self._span = _NOWHERE
+        self.span = _NOWHERE
         self._i = 0
-        self._end = 0
+        self.end = 0
 
     # Finding
 
     def find(self, counter: int, replica: str) -> Span | None:
         """The span that holds the element with this id."""
-        span = self._span
+        span = self.span
         if (
             span.counter <= counter < span.counter + span.length
             and span.replica == replica
@@ -60,8 +60,8 @@ class Sequence:
 
         ``pos`` is from 1 to ``length``.
         """
-        span = self._span
-        if 0 <= self._end - pos < len(span.text):
+        span = self.span
+        if 0 <= self.end - pos < len(span.text):
             return span
         chunk = self.chunks[self._reach(pos)]
         end = self._at_start
@@ -71,14 +71,14 @@ class Sequence:
             if end >= pos:
                 break
             i += 1
-        self._span, self._i, self._end = span, i, end
+        self.span, self._i, self.end = span, i, end
         return span
 
     def number(self) -> int:
         """The number in its chunk of the span that the finger is on."""
-        spans, i = self._span.chunk.spans, self._i
-        if i >= len(spans) or spans[i] is not self._span:
-            i = self._i = spans.index(self._span)
+        spans, i = self.span.chunk.spans, self._i
+        if i >= len(spans) or spans[i] is not self.span:
+            i = self._i = spans.index(self.span)
         return i
 
     def _reach(self, pos: int) -> int:
@@ -119,8 +119,8 @@ class Sequence:
 
     def place(self, span: Span) -> tuple[int, int]:
         """The number of ``span`` in its chunk, and the position where it begins."""
-        if span is self._span and span.text:
-            return self.number(), self._end - span.length
+        if span is self.span and span.text:
+            return self.number(), self.end - span.length
         pos = self.start_of(span.chunk)
         i = 0
         for other in span.chunk.spans:
@@ -133,7 +133,7 @@ class Sequence:
     def id_at(self, pos: int) -> Id:
         """The id of the visible element at ``pos``."""
         span = self.seek(pos + 1)
-        return span.counter + span.length + pos - self._end, span.replica
+        return span.counter + span.length + pos - self.end, span.replica
 
     def walk(self) -> Iterator[Span]:
         """All spans in document order."""
@@ -146,7 +146,7 @@ class Sequence:
             return ""
         span = self.seek(start + 1)
         i = self.number()
-        offset = start - self._end + span.length
+        offset = start - self.end + span.length
         wanted = stop - start + offset
         parts: list[str] = []
         number = span.chunk.number
@@ -185,8 +185,8 @@ class Sequence:
         self.length += n
         if chunk.number < self._at:
             self._at_start += n
-        if pos < self._end:
-            self._end += n
+        if pos < self.end:
+            self.end += n
 
     def index(self, span: Span) -> None:
         """Let ``span`` be found by its ids."""
@@ -205,8 +205,8 @@ class Sequence:
         span.text = span.text[:offset]
         chunk.spans.insert(i + 1, tail)
         self.index(tail)
-        if span is self._span:
-            self._span = tail
+        if span is self.span:
+            self.span = tail
 
     def put(self, chunk: Chunk, i: int, pos: int, counter: int, replica: str, text: str) -> None:
         """Place new visible elements, which begin at ``pos``, before span ``i`` of ``chunk``."""
@@ -218,7 +218,7 @@ class Sequence:
             self.index(span)
         chunk.spans[i:i] = new
         self.resize(chunk, pos, len(text))
-        self._span, self._i, self._end = new[-1], i, pos + len(text)
+        self.span, self._i, self.end = new[-1], i, pos + len(text)
         self.balance(chunk)
 
     def balance(self, chunk: Chunk) -> None:
@@ -260,9 +260,9 @@ class Sequence:
                 found.setdefault(span.replica, []).append(span)
         assert self.length == sum(self.lens)
         assert self._at_start == sum(self.lens[: self._at])
-        if self._span.text:
-            pos = self.place(self._span)[1]
-            assert self._end == pos + len(self._span.text)
+        if self.span.text:
+            pos = self.place(self.span)[1]
+            assert self.end == pos + len(self.span.text)
         for replica, spans in found.items():
             self.ids[replica].check_invariants(sorted(spans, key=lambda span: span.counter))
         assert found.keys() == {replica for replica, index in self.ids.items() if index.end()}
