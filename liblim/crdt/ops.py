@@ -35,7 +35,7 @@ COUNTER_LIMIT = 2**53
 """Counters stay below it, so that every JSON implementation reads them exactly."""
 
 
-def width(op: Op) -> int:
+def width(op: object) -> int:
     """How many counters ``op`` takes, known or unknown.  Raises OperationError where it has no shape."""
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()

@@ -8,7 +8,7 @@ from typing import Any, Self
 from liblim.crdt import splice as splices
 from liblim.crdt.anchor import Anchor, Bias
 from liblim.crdt.author import LONGEST_RUN
-from liblim.crdt.field import Field
+from liblim.crdt.field import Field, interpreted
 from liblim.crdt.ops import (
     COUNTER_LIMIT,
     Op,
@@ -39,6 +39,7 @@ class _Typing:
         self.edits = edits
 
 
+@interpreted
 class Text(Field):
     """A sequence of Unicode code points, merged character by character (an RGA).
 
@@ -252,7 +253,7 @@ class Text(Field):
 
     # What others did
 
-    def apply_op(self, counter: int, replica: str, op: Op) -> list[Splice]:
+    def apply_op(self, counter: Any, replica: Any, op: Any) -> list[Splice]:
         """Integrate one operation; return what changed to the eye.
 
         What is here already is passed over, also the first part of an insert whose rest is new.  Raises
