@@ -100,6 +100,16 @@ def decode_text(blob: bytes) -> tuple[Rga, dict[str, int]]:
         raise OperationError(f"This is not the state of a text: {error}.") from error
 
 
+def glance(blob: bytes) -> str:
+    """The visible text alone, in a small part of the time.  Raises OperationError where there is none."""
+    try:
+        if blob[0] != VERSION:
+            raise OperationError(f"The state is of format {blob[0]}, which is not known here.")
+        return _unpack(blob, 1)[0].decode()
+    except (IndexError, UnicodeDecodeError, struct.error, zlib.error) as error:
+        raise OperationError(f"This is not the state of a text: {error}.") from error
+
+
 def _build(text: str, table: bytes) -> tuple[Rga, dict[str, int]]:
     """Make the spans that the table describes."""
     at = _SIZE.size + _SIZE.unpack_from(table)[0]

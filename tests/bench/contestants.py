@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +19,8 @@ class Contestant(Protocol):
     """One CRDT.  A document is whatever it calls one; ``peer`` is a small number that names its author."""
 
     version: str
+    glance: Callable[[bytes], str] | None
+    """The text of a state, without what it takes to edit it, where there is such a way."""
 
     def new(self, peer: int) -> Any:
         """An empty document with a text."""
@@ -25,8 +28,14 @@ class Contestant(Protocol):
     def type(self, doc: Any, patches: list[Patch]) -> None:
         """Do the edits, each with a call, and what makes each one an operation to send."""
 
+    def edit(self, doc: Any, patches: list[Patch]) -> None:
+        """Do the edits of one transaction."""
+
     def tracked(self, doc: Any) -> Callable[[], bytes]:
-        """What gives, after an edit, the bytes to send for all that was edited since."""
+        """What gives, after a transaction, the bytes to send for it."""
+
+    def watch(self, doc: Any) -> object:
+        """Learn, while what this returns is kept, at each change what an editor must show."""
 
     def apply(self, doc: Any, message: bytes) -> None:
         """Take in what another sent."""
@@ -49,11 +58,20 @@ class Lim:
         from liblim.crdt import Text
 
         self._text = Text
+        self.glance = Text.glance
         module = liblim.crdt.rga.__file__ or ""
         self.version = "plain" if module.endswith(".py") else "compiled"
 
     def new(self, peer: int) -> Any:
         return self._text.new(f"peer{peer}")
+
+    def edit(self, doc: Any, patches: list[Patch]) -> None:
+        for pos, deleted, inserted in patches:
+            doc.delete(pos, deleted)
+            doc.insert(pos, inserted)
+
+    def watch(self, doc: Any) -> object:
+        return None  # apply() returns it anyway
 
     def type(self, doc: Any, patches: list[Patch]) -> None:
         insert, delete = doc.insert, doc.delete
@@ -95,8 +113,9 @@ class Loro:
         import loro
 
         self._loro = loro
+        self.glance = None
         self._snapshot = loro.ExportMode.Snapshot()
-        self.version = "1.17"
+        self.version = version("loro")
 
     def new(self, peer: int) -> Any:
         doc = self._loro.LoroDoc()
@@ -112,6 +131,11 @@ class Loro:
             if inserted:
                 insert(pos, inserted)
             commit()
+
+    edit = type
+
+    def watch(self, doc: Any) -> object:
+        return doc.get_text("text").subscribe(lambda event: event.events[0].diff)
 
     def tracked(self, doc: Any) -> Callable[[], bytes]:
         seen = doc.oplog_vv
@@ -149,7 +173,8 @@ class Pycrdt:
         import pycrdt
 
         self._pycrdt = pycrdt
-        self.version = "0.14"
+        self.glance = None
+        self.version = version("pycrdt")
 
     def new(self, peer: int) -> Any:
         doc = self._pycrdt.Doc(client_id=peer + 1)
@@ -166,13 +191,18 @@ class Pycrdt:
                 if inserted:
                     text.insert(pos, inserted)
 
+    edit = type
+
+    def watch(self, doc: Any) -> object:
+        return doc["text"].observe(lambda event: event.delta)
+
     def tracked(self, doc: Any) -> Callable[[], bytes]:
         updates: list[bytes] = []
         keep = doc.observe(lambda event: updates.append(event.update))
 
         def take() -> bytes:
             assert keep is not None
-            update = updates[-1]  # those before it came from others
+            update = updates[-1]
             updates.clear()
             return update
 
