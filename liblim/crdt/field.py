@@ -10,12 +10,11 @@ from liblim.crdt.author import Author
 from liblim.crdt.ops import Op, width
 from liblim.errors import DefinitionError, OperationError
 
-
 F = TypeVar("F", bound=type)
 
 
 def interpreted(cls: F) -> F:
-    """Mark a field type in a module that mypyc may compile: it stays an ordinary Python class.
+    """Mark a class in a module that mypyc may compile: it stays an ordinary Python class.
 
     mypyc does not run the metaclass of the classes that it makes itself, so each of them would share the
     answers that :class:`Field` gives to ``isinstance``.  Any decorator that mypyc does not know keeps it

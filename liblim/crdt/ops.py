@@ -39,11 +39,14 @@ def width(op: object) -> int:
     """How many counters ``op`` takes, known or unknown.  Raises OperationError where it has no shape."""
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()
-    if op[0] == "+":
-        if len(op) < 3 or not isinstance(op[2], str):
-            raise OperationError("An insert carries its text.")
-        return len(op[2])
-    return 0 if op[0] == "-" else 1
+    kind = op[0]
+    if kind == "-":
+        return 0
+    if kind != "+":
+        return 1
+    if len(op) < 3 or not isinstance(op[2], str):
+        raise OperationError("An insert carries its text.")
+    return len(op[2])
 
 
 def make_ref(target: Id, replica: str) -> Ref:
@@ -77,10 +80,7 @@ def check_op(counter: object, replica: object, op: object) -> None:
     """Refuse what is no operation with an id."""
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()
-    if not (type(counter) is int and 0 < counter < COUNTER_LIMIT - 1 and type(replica) is str):
-        check_id(counter, replica)
-    elif not replica or not replica.isascii():
-        check_id(counter, replica)
+    check_id(counter, replica)
 
 
 def _shapeless() -> OperationError:

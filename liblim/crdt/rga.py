@@ -130,7 +130,9 @@ class Rga(Sequence):
             if offset < left.length and (left.counter + offset, left.replica) < (counter, replica):
                 self.cut(left, i, offset)
             pos += len(left.text)
-        after, k, skipped = self._skip(chunk, i, counter, replica)
+        after, k, skipped = chunk, i, 0
+        if i + 1 == len(chunk.spans) or chunk.spans[i + 1].counter >= counter:
+            after, k, skipped = self._skip(chunk, i, counter, replica)
         alone = k == i and after is chunk
         if left is not None and alone and self._lengthen(left, pos, counter, replica, text):
             self.span, self._i, self.end = left, i, pos + len(text)

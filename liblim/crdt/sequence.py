@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from liblim.crdt.ops import Id
@@ -119,11 +120,12 @@ class Sequence:
 
     def place(self, span: Span) -> tuple[int, int]:
         """The number of ``span`` in its chunk, and the position where it begins."""
+        chunk = span.chunk
         if span is self.span and span.text:
             return self.number(), self.end - span.length
-        pos = self.start_of(span.chunk)
+        pos = self._at_start if chunk.number == self._at else self.start_of(chunk)
         i = 0
-        for other in span.chunk.spans:
+        for other in chunk.spans:
             if other is span:
                 break
             pos += len(other.text)
@@ -164,9 +166,9 @@ class Sequence:
 
     def fill(self, spans: list[Span]) -> None:
         """Hold these spans, the sequence being empty.  Raises OperationError where two share an id."""
-        owned: dict[str, list[Span]] = {}
+        owned: dict[str, list[Span]] = defaultdict(list)
         for span in spans:
-            owned.setdefault(span.replica, []).append(span)
+            owned[span.replica].append(span)
         for replica, own in owned.items():
             index = self.ids[replica] = SpanIndex()
             index.fill(own)

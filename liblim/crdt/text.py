@@ -275,9 +275,11 @@ class Text(Field):
         return effect
 
     def _apply_insert(self, counter: int, replica: str, op: Op) -> list[Splice]:
-        check_length(op, 3)
+        if len(op) != 3:
+            check_length(op, 3)
         rga, (left, owner), text = self._rga, read_ref(op[1], replica), op[2]
-        check_text(text)
+        if type(text) is not str or not text.isascii():
+            check_text(text)
         if not text:
             raise OperationError("An insert has at least one character.")
         if counter + len(text) > COUNTER_LIMIT:
@@ -325,6 +327,9 @@ class Text(Field):
         return effect
 
     def _gather(self, effects: list[Any], effect: Any) -> None:
+        if not effects:
+            effects += effect
+            return
         for splice in effect:
             splices.append(effects, splice)
 

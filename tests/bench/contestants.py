@@ -58,7 +58,7 @@ class Lim:
         from liblim.crdt import Text
 
         self._text = Text
-        self.glance = Text.glance
+        self.glance: Callable[[bytes], str] | None = Text.glance
         module = liblim.crdt.rga.__file__ or ""
         self.version = "plain" if module.endswith(".py") else "compiled"
 
@@ -113,7 +113,7 @@ class Loro:
         import loro
 
         self._loro = loro
-        self.glance = None
+        self.glance: Callable[[bytes], str] | None = None
         self._snapshot = loro.ExportMode.Snapshot()
         self.version = version("loro")
 
@@ -173,7 +173,7 @@ class Pycrdt:
         import pycrdt
 
         self._pycrdt = pycrdt
-        self.glance = None
+        self.glance: Callable[[bytes], str] | None = None
         self.version = version("pycrdt")
 
     def new(self, peer: int) -> Any:

@@ -88,7 +88,7 @@ class Worker:
         """Microseconds for an insert at a random place, after ``inserts`` of 20 characters each."""
         rng, doc = Random(seed), self.contestant.new(0)
         length = 20 * inserts
-        build = [(rng.randrange(20 * k + 1), 0, "twenty characters..." ) for k in range(inserts)]
+        build = [(rng.randrange(20 * k + 1), 0, "twenty characters...") for k in range(inserts)]
         self.contestant.type(doc, build)
         typed = [(rng.randrange(length), 0, "x") for _ in range(INSERTS)]
         return timed(lambda: self.contestant.type(doc, typed)) / INSERTS * 1e6
@@ -112,7 +112,7 @@ class Worker:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes; its result is gone when they end, what was there before is not looked through."""
+    """Seconds that it takes, with the collector of garbage at work as it is in use."""
     gc.collect()
     began = perf_counter()
     kept = work()
@@ -126,7 +126,9 @@ def messages(contestant: Contestant, txns: list[dict[str, Any]]) -> list[bytes]:
     docs = [contestant.new(0), contestant.new(1)]
     takes = [contestant.tracked(doc) for doc in docs]
     sent: list[list[bytes]] = [[], []]
-    at, seen, found = [[0, 0], [0, 0]], [], []
+    at = [[0, 0], [0, 0]]
+    seen: list[list[int]] = []  # for each transaction, how many of either author are in its past
+    found: list[bytes] = []
     for txn in txns:
         me = txn["agent"]
         past = [max((seen[parent][k] for parent in txn["parents"]), default=0) for k in (0, 1)]
