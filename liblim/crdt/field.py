@@ -97,7 +97,7 @@ class Field(metaclass=ABCMeta):
                     raise OperationError(
                         "A free-standing operation is counter, replica, operation."
                     )
-                counter, replica, *op = free
+                counter, replica, op = free[0], free[1], list(free[2:])
                 self._gather(effects, self.apply_op(counter, replica, op))
                 self._author.observe(counter + width(op) - 1)
         except OperationError as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liblim.crdt.ops import BEGINNING, Id
-from liblim.crdt.sequence import LONGEST_TEXT, Sequence
+from liblim.crdt.sequence import LONGEST_TEXT, MOST_SPANS, Sequence
 from liblim.crdt.span import Chunk, Span
 from liblim.errors import OperationError
 
@@ -81,7 +81,9 @@ class Rga(Sequence):
 
     def erase(self, pos: int, n: int) -> list[Piece]:
         """Delete the ``n`` visible elements from ``pos`` on, and return them."""
-        span = self.seek(pos + 1)
+        span = self.span
+        if not 0 <= self.end - pos - 1 < len(span.text):
+            span = self.seek(pos + 1)
         i = self.number()
         chunk = span.chunk
         offset = span.length + pos - self.end
@@ -89,7 +91,8 @@ class Rga(Sequence):
             text = span.text[offset : offset + n]
             piece = (span.counter + offset, span.replica, text, pos)
             self._bury(span, i, offset, n, pos)
-            self.balance(chunk)
+            if len(chunk.spans) > MOST_SPANS:
+                self.balance(chunk)
             return [piece]
         return self._erase_across(chunk, i, offset, pos, n)
 

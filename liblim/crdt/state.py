@@ -20,11 +20,14 @@ delete stood at, or 0.  Spans are as long as they can be: equal states have equa
 
 from __future__ import annotations
 
+import gc
 import struct
 import sys
 import zlib
 from array import array
+from collections.abc import Iterator
 from collections.abc import Sequence as Numbers
+from contextlib import contextmanager
 
 import msgspec
 
@@ -89,7 +92,8 @@ def decode_text(blob: bytes) -> tuple[Rga, dict[str, int]]:
         table, end = _unpack(blob, at)
         if end != len(blob):
             raise OperationError("Something follows the state.")
-        return _build(octets.decode(), table)
+        with _uncollected():
+            return _build(octets.decode(), table)
     except (
         IndexError,
         UnicodeDecodeError,
@@ -98,6 +102,18 @@ def decode_text(blob: bytes) -> tuple[Rga, dict[str, int]]:
         msgspec.MsgspecError,
     ) as error:
         raise OperationError(f"This is not the state of a text: {error}.") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector of garbage away: it would look through all spans again and again, for nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def glance(blob: bytes) -> str:
