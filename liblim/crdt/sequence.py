@@ -86,6 +86,10 @@ class Sequence:
         """Move the cursor to the chunk that holds visible element ``pos - 1``."""
         lens = self.lens
         number, start = self._at, self._at_start
+        if 2 * pos < start:  # the beginning is nearer, or the end
+            number, start = 0, 0
+        elif 2 * pos > start + self.length:
+            number, start = len(lens) - 1, self.length - lens[-1]
         while pos <= start and number > STRIDE:
             far = start - sum(lens[number - STRIDE : number])
             if pos > far:
@@ -239,8 +243,8 @@ class Sequence:
                 span.chunk = owner
         self.chunks[number : number + 1] = fresh
         self.lens[number : number + 1] = [sum(len(s.text) for s in piece) for piece in pieces]
-        for k in range(number, len(self.chunks)):
-            self.chunks[k].number = k
+        for k, later in enumerate(self.chunks[number:], number):
+            later.number = k
         self._at, self._at_start = number, start
 
     # Proving
