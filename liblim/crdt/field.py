@@ -91,6 +91,7 @@ class Field(metaclass=ABCMeta):
         are the error's ``effects``; it and those behind it are not.
         """
         effects: list[Any] = []
+        author = self._author
         try:
             for free in ops:
                 if not isinstance(free, (list, tuple)) or len(free) < 3:
@@ -99,7 +100,7 @@ class Field(metaclass=ABCMeta):
                     )
                 counter, replica, op = free[0], free[1], list(free[2:])
                 self._gather(effects, self.apply_op(counter, replica, op))
-                self._author.observe(counter + width(op) - 1)
+                author.observe(counter + width(op) - 1)
         except OperationError as error:
             error.effects = effects
             raise

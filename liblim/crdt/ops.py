@@ -76,11 +76,13 @@ def check_id(counter: object, replica: object, taken: int = 1) -> None:
         check_text(replica)
 
 
-def check_op(counter: object, replica: object, op: object) -> None:
+def check_op(counter: Any, replica: Any, op: object) -> None:
     """Refuse what is no operation with an id."""
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()
-    check_id(counter, replica)
+    plain = type(counter) is int and type(replica) is str and replica.isascii()
+    if not (plain and replica and 0 < counter < COUNTER_LIMIT - 1):
+        check_id(counter, replica)
 
 
 def _shapeless() -> OperationError:

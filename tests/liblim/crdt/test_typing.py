@@ -76,8 +76,8 @@ BETWEEN: list[Callable[[Text], object]] = [
     lambda text: text.delete(len(text) - 1, 1),
     lambda text: text.undo(),
     lambda text: text.load(text.encode()),
-    Text.end_group,
-    Text.take_ops,
+    lambda text: text.end_group(),
+    lambda text: text.take_ops(),
 ]
 
 
