@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,33 +161,31 @@ def memory(kinds: dict[str, Kind], rounds: int) -> Figures:
 
 
 def show(row: Row, figures: Figures) -> None:
-    """Print a line: medians, the spread of ours, and ours over theirs."""
+    """Print a line: medians, ours over theirs, the spread of ours, and what is asked."""
     medians = {name: statistics.median(values) for name, values in figures.items() if values}
     cells = [f"{medians[name]:10.2f}" if name in medians else " " * 10 for name in figures]
-    ours = [name for name in figures if name.startswith("lim")]
-    ratios = []
-    for rival in [name for name in figures if not name.startswith("lim")]:
-        for own in ours:
-            known = rival in medians and own in medians
-            ratios.append(f"{medians[own] / medians[rival]:8.3f}" if known else " " * 8)
-    spread = [f"{min(figures[own]):.2f}-{max(figures[own]):.2f}" for own in ours if figures[own]]
-    print(
-        f"{row.name:38}{row.unit:>3} {''.join(cells)} {''.join(ratios)}  "
-        f"{', '.join(spread):24} {row.asked}",
-        flush=True,
-    )
+    for own, rival in pairs(figures):
+        known = own in medians and rival in medians
+        cells.append(f"{medians[own] / medians[rival]:14.3f}" if known else " " * 14)
+    ours = [figures[name] for name in figures if name.startswith("lim") and figures[name]]
+    spread = ", ".join([f"{min(values):.2f}-{max(values):.2f}" for values in ours])
+    print(f"{row.name:38}{row.unit:>3}{''.join(cells)}  {spread:26} {row.asked}", flush=True)
 
 
-def head(figures: list[str], versions: dict[str, str]) -> None:
+def pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each of ours with each of theirs."""
+    ours = [name for name in names if name.startswith("lim")]
+    return [(own, rival) for rival in names if rival not in ours for own in ours]
+
+
+def head(versions: dict[str, str]) -> None:
     """Print what the columns are."""
-    for name, version in versions.items():
-        print(f"{name}: {version}")
-    ours = [name for name in figures if name.startswith("lim")]
-    rivals = [name for name in figures if not name.startswith("lim")]
-    ratios = [f"{own[3:] or 'lim'}/{rival}" for rival in rivals for own in ours]
-    line = "".join(f"{name:>10}" for name in figures)
-    shares = " ".join(ratios)
-    print(f"{'median':38}    {line}   ratios: {shares}; spread of ours; asked, ours to theirs")
+    print(", ".join([f"{name}: {version}" for name, version in versions.items()]))
+    cells = [f"{name:>10}" for name in versions]
+    cells += [f"{f'{own}/{rival}':>14}" for own, rival in pairs(versions)]
+    print(
+        f"{'medians':41}{''.join(cells)}  {'least to most of ours':26} ratio asked, plain / compiled"
+    )
 
 
 def machine() -> str:
@@ -216,7 +214,7 @@ def main() -> None:
     print(machine())
     chosen = rows(traces)
     with running(kinds) as runners:
-        head(list(kinds), {name: runner.ask("version") for name, runner in runners.items()})
+        head({name: runner.ask("version") for name, runner in runners.items()})
         for row in chosen:
             show(row, measure(row, runners, options.rounds))
     if Path("/proc/self/statm").exists():

@@ -112,11 +112,13 @@ class Worker:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes, with the collector of garbage at work as it is in use."""
+    """Seconds that it takes; the collector of garbage is at work, but passes over what was there before."""
     gc.collect()
+    gc.freeze()
     began = perf_counter()
     kept = work()
     took = perf_counter() - began
+    gc.unfreeze()
     del kept
     return took
 
