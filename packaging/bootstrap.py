@@ -2,7 +2,10 @@
 
     python3 packaging/bootstrap.py run [limnotes arguments]
     python3 packaging/bootstrap.py test [pytest arguments]
+    python3 packaging/bootstrap.py bench [arguments]
 
+With LIMNOTES_COMPILE=1 they use the core of liblim compiled by mypyc, which needs a C compiler; its test
+is that of the core only.
 A virtual environment is made in ``.venv`` (or in the folder that ``LIMNOTES_VENV`` names), filled
 with what ``constraints.txt`` pins, and kept until that changes.  What a person can mend
 is told in a sentence, without a traceback.
@@ -38,6 +41,7 @@ CHECKS = (
     ("mypy",),
     ("lint-imports", "--no-logo"),
 )
+COMPILED_TESTS = ("tests/liblim/crdt", "tests/liblim/test_traces.py", "tests/vectors")
 PYTEST = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
 
@@ -51,12 +55,16 @@ def run(arguments: list[str]) -> int:
     prepare(extras)
     if first and gui:
         system.recommend_fonts()
+    if wants_compiled():
+        os.environ["PYTHONPATH"] = environment.compiled()
     return environment.become([environment.program("limnotes"), *arguments])
 
 
 def test(arguments: list[str]) -> int:
     """Run all checks and then pytest; with `arguments`, only pytest with these."""
     python = prepare({"gui", "test"})
+    if wants_compiled():
+        return test_compiled(python, arguments or [*COMPILED_TESTS])
     if arguments:
         return environment.become([python, "-m", "pytest", *arguments], environment.ROOT)
     failed = [" ".join(check) for check in CHECKS if not passes(check)]
@@ -65,6 +73,28 @@ def test(arguments: list[str]) -> int:
     if failed:
         environment.say(f"Failed before pytest: {', '.join(failed)}")
     return code or int(bool(failed))
+
+
+def wants_compiled() -> bool:
+    """Tell whether the core is to be compiled."""
+    return os.environ.get("LIMNOTES_COMPILE") == "1"
+
+
+def test_compiled(python: str, arguments: list[str]) -> int:
+    """Run pytest with the compiled modules in place of those of the checkout."""
+    modules = environment.compiled()
+    os.environ["PYTHONPATH"] = os.pathsep.join([modules, str(environment.ROOT)])
+    command = [python, "-P", "-m", "pytest", "--override-ini=pythonpath=packaging", *arguments]
+    return environment.become(command, environment.ROOT)
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure the core beside others, which are installed into an environment of their own."""
+    os.environ["LIMNOTES_VENV"] = f"{environment.folder()}-bench"
+    python = prepare({"bench"})
+    if wants_compiled():
+        arguments = ["--compiled", environment.compiled(), *arguments]
+    return environment.become([python, "-m", "tests.bench.core", *arguments], environment.ROOT)
 
 
 def passes(check: tuple[str, ...]) -> bool:
@@ -115,6 +145,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command(run, "start Lim Notes; arguments are passed on (try: run --help)"),
     "test": Command(test, "run all checks and tests; with arguments, only pytest with these"),
+    "bench": Command(bench, "measure the core of liblim beside loro and pycrdt, in one table"),
     "screenshots": Command(screenshots, "make the pictures of the README again"),
     "update": Command(update, "refresh the pinned versions in packaging/constraints.txt"),
     "missing": Command(missing, "print the Debian packages that `test` needs and that are missing"),

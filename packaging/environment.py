@@ -180,6 +180,42 @@ def pip_install(extras: list[str]) -> None:
     watch(command, "pip could not install what Lim Notes needs", pinned)
 
 
+def compiled() -> str:
+    """Have the project with its core compiled in a folder of the environment; return that folder.
+
+    It goes to the front of PYTHONPATH.  The environment itself stays plain, so that one checkout serves
+    both.  Raises SetupError where it cannot be built.
+    """
+    place = folder() / "compiled"
+    stamp = place / MARKER
+    try:
+        with locked():
+            key = sources_key()
+            if not stamp.exists() or stamp.read_text(encoding="utf-8") != key:
+                shutil.rmtree(place, ignore_errors=True)
+                build_in(place)
+                stamp.write_text(key, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"Cannot set up {place}: {error.strerror or error}.") from error
+    return str(place)
+
+
+def build_in(place: Path) -> None:
+    """Build the project with its core compiled, and put it into a folder."""
+    say("Compiling the core; this can take a minute")
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack what is gone, too
+    variables = dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), str(CONSTRAINTS))
+    command = [program("python"), "-m", "pip", "install", "--no-deps", "--target", str(place), "."]
+    watch(command, "The core could not be compiled", variables | {"LIMNOTES_COMPILE": "1"})
+
+
+def sources_key() -> str:
+    """Return what changes when the core has to be compiled again."""
+    packages = [path for name in ("app", "liblim", "ui") for path in (ROOT / name).rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in sorted(packages)]
+    return digest(base_key(), pins_key(), (ROOT / "setup.py").read_text(encoding="utf-8"), *texts)
+
+
 def watch(command: list[str], trouble: str, variables: Mapping[str, str] | None = None) -> None:
     """Run a step, show its landmarks only, and raise SetupError with its last words if it fails."""
     lines: list[str] = []
@@ -223,6 +259,7 @@ def last_words(lines: list[str]) -> str:
 def environment() -> dict[str, str]:
     """Return the variables for pip, without those that would lead it elsewhere."""
     misleading = {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_CONSTRAINT"}
+    misleading.add("LIMNOTES_COMPILE")  # would compile into the checkout
     kept = {name: value for name, value in os.environ.items() if name not in misleading}
     return kept | {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"}
 

@@ -23,10 +23,11 @@ class Author:
     ``replica`` and ``counter`` are the id of the next operation; that counter is above all that the
     fields have seen (Lamport's rule).  ``begin``, where set, is called before the first operation after
     a :meth:`take` and may give both new values; what it raises stops that edit.  ``edits`` grows with
-    each edit, whether it makes an operation of its own or lengthens the last one.
+    each edit, whether it makes an operation of its own or lengthens the last one.  ``pending`` are the
+    operations since the last take.
     """
 
-    __slots__ = ("_open", "_pending", "begin", "counter", "edits", "replica")
+    __slots__ = ("_open", "begin", "counter", "edits", "pending", "replica")
 
     def __init__(
         self, replica: str, counter: int = 1, begin: Callable[[], None] | None = None
@@ -37,15 +38,14 @@ class Author:
         self.begin = begin
         self.edits = 0
         self._open = False
-        self._pending: list[tuple[int, str, Op]] = []
+        self.pending: list[tuple[int, str, Op]] = []
 
     def start(self, n: int = 1) -> None:
         """Get ready for operations that take ``n`` counters: ``replica`` stays the same up to the next take.
 
         Raises OperationError where not so many counters are left.
         """
-        full = self.begin is not None and len(self._pending) > ENOUGH
-        if not self._open or full:
+        if not self._open or len(self.pending) > ENOUGH:
             if self.begin is not None:
                 self.begin()
             self._open = True
@@ -60,30 +60,31 @@ class Author:
         if len(msgspec.json.encode(op)) > LARGEST_OP:
             raise OperationError("This value is too large: 96 KiB is the most.")
         counter = self.counter
-        self._pending.append((counter, field, op))
+        self.pending.append((counter, field, op))
         self.counter = counter + width(op)
         self.edits += 1
         return counter
 
-    def record_insert(self, field: str, left: Id, text: str) -> int:
-        """Append an insert, or lengthen the last one by it, after :meth:`start`; return its counter."""
+    def record_insert(self, field: str, left: Id, text: str) -> Op:
+        """Append an insert, or lengthen the last one by it, after :meth:`start`; return what holds it."""
         counter = self.counter
         self.counter = counter + len(text)
         self.edits += 1
-        if self._pending and left[0] == counter - 1 and left[1] == self.replica:
-            first, owner, last = self._pending[-1]
+        if self.pending and left[0] == counter - 1 and left[1] == self.replica:
+            first, owner, last = self.pending[-1]
             if last[0] == "+" and owner == field and len(last[2]) == counter - first <= LONGEST_RUN:
                 last[2] += text
-                return counter
-        self._pending.append((counter, field, ["+", make_ref(left, self.replica), text]))
-        return counter
+                return last
+        op: Op = ["+", make_ref(left, self.replica), text]
+        self.pending.append((counter, field, op))
+        return op
 
     def record_delete(self, field: str, counter: int, owner: str, n: int) -> None:
         """Append a delete of ``n`` elements of ``owner``, or widen the last one, after :meth:`start`."""
         own = owner == self.replica
         self.edits += 1
-        if self._pending:
-            at, name, last = self._pending[-1]
+        if self.pending:
+            at, name, last = self.pending[-1]
             if at == self.counter and last[0] == "-" and name == field:
                 ref, size = last[1], last[2]
                 low, lower = (ref, self.replica) if isinstance(ref, int) else ref
@@ -93,12 +94,12 @@ class Author:
                     last[2] = size + n
                     return
         ref = counter if own else [counter, owner]
-        self._pending.append((self.counter, field, ["-", ref, n]))
+        self.pending.append((self.counter, field, ["-", ref, n]))
 
     def take(self) -> list[tuple[int, str, Op]]:
         """The operations since the last take as (counter, field, operation), in order of counters."""
-        taken = self._pending
-        self._pending = []
+        taken = self.pending
+        self.pending = []
         self._open = False
         return taken
 

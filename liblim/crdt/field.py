@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 from liblim.crdt.author import Author
 from liblim.crdt.ops import Op, width
 from liblim.errors import DefinitionError, OperationError
+
+F = TypeVar("F", bound=type)
+
+
+def interpreted(cls: F) -> F:
+    """Mark a class in a module that mypyc may compile: it stays an ordinary Python class.
+
+    mypyc does not run the metaclass of the classes that it makes itself, so each of them would share the
+    answers that :class:`Field` gives to ``isinstance``.  Any decorator that mypyc does not know keeps it
+    from making them; the methods are compiled all the same.
+    """
+    return cls
 
 
 class Field(metaclass=ABCMeta):
@@ -79,15 +91,16 @@ class Field(metaclass=ABCMeta):
         are the error's ``effects``; it and those behind it are not.
         """
         effects: list[Any] = []
+        author = self._author
         try:
             for free in ops:
                 if not isinstance(free, (list, tuple)) or len(free) < 3:
                     raise OperationError(
                         "A free-standing operation is counter, replica, operation."
                     )
-                counter, replica, *op = free
+                counter, replica, op = free[0], free[1], list(free[2:])
                 self._gather(effects, self.apply_op(counter, replica, op))
-                self._author.observe(counter + width(op) - 1)
+                author.observe(counter + width(op) - 1)
         except OperationError as error:
             error.effects = effects
             raise

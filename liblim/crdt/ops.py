@@ -35,15 +35,18 @@ COUNTER_LIMIT = 2**53
 """Counters stay below it, so that every JSON implementation reads them exactly."""
 
 
-def width(op: Op) -> int:
+def width(op: object) -> int:
     """How many counters ``op`` takes, known or unknown.  Raises OperationError where it has no shape."""
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()
-    if op[0] == "+":
-        if len(op) < 3 or not isinstance(op[2], str):
-            raise OperationError("An insert carries its text.")
-        return len(op[2])
-    return 0 if op[0] == "-" else 1
+    kind = op[0]
+    if kind == "-":
+        return 0
+    if kind != "+":
+        return 1
+    if len(op) < 3 or not isinstance(op[2], str):
+        raise OperationError("An insert carries its text.")
+    return len(op[2])
 
 
 def make_ref(target: Id, replica: str) -> Ref:
@@ -73,11 +76,13 @@ def check_id(counter: object, replica: object, taken: int = 1) -> None:
         check_text(replica)
 
 
-def check_op(counter: object, replica: object, op: object) -> None:
+def check_op(counter: Any, replica: Any, op: object) -> None:
     """Refuse what is no operation with an id."""
-    check_id(counter, replica)
     if type(op) is not list or not op or type(op[0]) is not str:
         raise _shapeless()
+    plain = type(counter) is int and type(replica) is str and replica.isascii()
+    if not (plain and replica and 0 < counter < COUNTER_LIMIT - 1):
+        check_id(counter, replica)
 
 
 def _shapeless() -> OperationError:

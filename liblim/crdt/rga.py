@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liblim.crdt.ops import BEGINNING, Id
-from liblim.crdt.sequence import LONGEST_TEXT, Sequence
+from liblim.crdt.sequence import LONGEST_TEXT, MOST_SPANS, Sequence
 from liblim.crdt.span import Chunk, Span
 from liblim.errors import OperationError
 
@@ -37,13 +37,13 @@ class Rga(Sequence):
             self._check_new(BEGINNING, counter, replica)
             self.put(self.chunks[0], 0, 0, counter, replica, text)
             return BEGINNING
-        span = self._span
-        if pos != self._end or not span.text:
+        span = self.span
+        if pos != self.end or not span.text:
             span = self.seek(pos)
-        offset = span.length + pos - self._end
+        offset = span.length + pos - self.end
         left = (span.counter + offset - 1, span.replica)
         if offset == span.length and self._lengthen(span, pos, counter, replica, text):
-            self._end = pos + len(text)
+            self.end = pos + len(text)
             return left
         self._check_new(left, counter, replica)
         i = self.number()
@@ -51,6 +51,27 @@ class Rga(Sequence):
             self.cut(span, i, offset)
         self.put(span.chunk, i + 1, pos, counter, replica, text)
         return left
+
+    def type_on(self, span: Span, counter: int, pos: int, text: str) -> bool:
+        """Append new elements to ``span`` if the finger is at its end and that is ``pos``; say whether."""
+        n = len(text)
+        length = span.length + n
+        if (
+            self.end != pos
+            or self.span is not span
+            or span.counter + span.length != counter
+            or length > LONGEST_TEXT
+        ):
+            return False
+        span.text += text
+        span.length = length
+        number = span.chunk.number
+        self.lens[number] += n
+        self.length += n
+        self.end = pos + n
+        if number < self._at:
+            self._at_start += n
+        return True
 
     def _check_new(self, left: Id, counter: int, replica: str) -> None:
         """Refuse to write under ids that are not above those that were seen: nobody would take them."""
@@ -60,15 +81,18 @@ class Rga(Sequence):
 
     def erase(self, pos: int, n: int) -> list[Piece]:
         """Delete the ``n`` visible elements from ``pos`` on, and return them."""
-        span = self.seek(pos + 1)
+        span = self.span
+        if not 0 <= self.end - pos - 1 < len(span.text):
+            span = self.seek(pos + 1)
         i = self.number()
         chunk = span.chunk
-        offset = span.length + pos - self._end
+        offset = span.length + pos - self.end
         if offset + n <= span.length:
             text = span.text[offset : offset + n]
             piece = (span.counter + offset, span.replica, text, pos)
             self._bury(span, i, offset, n, pos)
-            self.balance(chunk)
+            if len(chunk.spans) > MOST_SPANS:
+                self.balance(chunk)
             return [piece]
         return self._erase_across(chunk, i, offset, pos, n)
 
@@ -109,10 +133,12 @@ class Rga(Sequence):
             if offset < left.length and (left.counter + offset, left.replica) < (counter, replica):
                 self.cut(left, i, offset)
             pos += len(left.text)
-        after, k, skipped = self._skip(chunk, i, counter, replica)
+        after, k, skipped = chunk, i, 0
+        if i + 1 == len(chunk.spans) or chunk.spans[i + 1].counter >= counter:
+            after, k, skipped = self._skip(chunk, i, counter, replica)
         alone = k == i and after is chunk
         if left is not None and alone and self._lengthen(left, pos, counter, replica, text):
-            self._span, self._i, self._end = left, i, pos + len(text)
+            self.span, self._i, self.end = left, i, pos + len(text)
             return pos
         pos += skipped
         self.put(after, k + 1, pos, counter, replica, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from liblim.crdt.ops import Id
@@ -24,11 +25,11 @@ class Sequence:
     """Spans in document order.
 
     ``lens[k]`` counts the visible characters of chunk k.  Two fingers make an edit near the last one
-    find its place at once: chunk ``_at`` begins at position ``_at_start``, and the span ``_span``, if
-    it is visible, ends at position ``_end`` and is number ``_i`` of its chunk or near that.
+    find its place at once: chunk ``_at`` begins at position ``_at_start``, and the span ``span``, if
+    it is visible, ends at position ``end`` and is number ``_i`` of its chunk or near that.
     """
 
-    __slots__ = ("_at", "_at_start", "_end", "_i", "_span", "chunks", "ids", "length", "lens")
+    __slots__ = ("_at", "_at_start", "_i", "chunks", "end", "ids", "length", "lens", "span")
 
     def __init__(self) -> None:
         self.chunks = [Chunk(0)]
@@ -37,15 +38,15 @@ class Sequence:
         self.ids: dict[str, SpanIndex] = {}
         self._at = 0
         self._at_start = 0
-        self._span = _NOWHERE
+        self.span = _NOWHERE
         self._i = 0
-        self._end = 0
+        self.end = 0
 
     # Finding
 
     def find(self, counter: int, replica: str) -> Span | None:
         """The span that holds the element with this id."""
-        span = self._span
+        span = self.span
         if (
             span.counter <= counter < span.counter + span.length
             and span.replica == replica
@@ -60,8 +61,8 @@ class Sequence:
 
         ``pos`` is from 1 to ``length``.
         """
-        span = self._span
-        if 0 <= self._end - pos < len(span.text):
+        span = self.span
+        if 0 <= self.end - pos < len(span.text):
             return span
         chunk = self.chunks[self._reach(pos)]
         end = self._at_start
@@ -71,20 +72,24 @@ class Sequence:
             if end >= pos:
                 break
             i += 1
-        self._span, self._i, self._end = span, i, end
+        self.span, self._i, self.end = span, i, end
         return span
 
     def number(self) -> int:
         """The number in its chunk of the span that the finger is on."""
-        spans, i = self._span.chunk.spans, self._i
-        if i >= len(spans) or spans[i] is not self._span:
-            i = self._i = spans.index(self._span)
+        spans, i = self.span.chunk.spans, self._i
+        if i >= len(spans) or spans[i] is not self.span:
+            i = self._i = spans.index(self.span)
         return i
 
     def _reach(self, pos: int) -> int:
         """Move the cursor to the chunk that holds visible element ``pos - 1``."""
         lens = self.lens
         number, start = self._at, self._at_start
+        if 2 * pos < start:  # the beginning is nearer, or the end
+            number, start = 0, 0
+        elif 2 * pos > start + self.length:
+            number, start = len(lens) - 1, self.length - lens[-1]
         while pos <= start and number > STRIDE:
             far = start - sum(lens[number - STRIDE : number])
             if pos > far:
@@ -119,11 +124,12 @@ class Sequence:
 
     def place(self, span: Span) -> tuple[int, int]:
         """The number of ``span`` in its chunk, and the position where it begins."""
-        if span is self._span and span.text:
-            return self.number(), self._end - span.length
-        pos = self.start_of(span.chunk)
+        chunk = span.chunk
+        if span is self.span and span.text:
+            return self.number(), self.end - span.length
+        pos = self._at_start if chunk.number == self._at else self.start_of(chunk)
         i = 0
-        for other in span.chunk.spans:
+        for other in chunk.spans:
             if other is span:
                 break
             pos += len(other.text)
@@ -133,7 +139,7 @@ class Sequence:
     def id_at(self, pos: int) -> Id:
         """The id of the visible element at ``pos``."""
         span = self.seek(pos + 1)
-        return span.counter + span.length + pos - self._end, span.replica
+        return span.counter + span.length + pos - self.end, span.replica
 
     def walk(self) -> Iterator[Span]:
         """All spans in document order."""
@@ -146,7 +152,7 @@ class Sequence:
             return ""
         span = self.seek(start + 1)
         i = self.number()
-        offset = start - self._end + span.length
+        offset = start - self.end + span.length
         wanted = stop - start + offset
         parts: list[str] = []
         number = span.chunk.number
@@ -164,9 +170,9 @@ class Sequence:
 
     def fill(self, spans: list[Span]) -> None:
         """Hold these spans, the sequence being empty.  Raises OperationError where two share an id."""
-        owned: dict[str, list[Span]] = {}
+        owned: dict[str, list[Span]] = defaultdict(list)
         for span in spans:
-            owned.setdefault(span.replica, []).append(span)
+            owned[span.replica].append(span)
         for replica, own in owned.items():
             index = self.ids[replica] = SpanIndex()
             index.fill(own)
@@ -185,8 +191,8 @@ class Sequence:
         self.length += n
         if chunk.number < self._at:
             self._at_start += n
-        if pos < self._end:
-            self._end += n
+        if pos < self.end:
+            self.end += n
 
     def index(self, span: Span) -> None:
         """Let ``span`` be found by its ids."""
@@ -205,8 +211,8 @@ class Sequence:
         span.text = span.text[:offset]
         chunk.spans.insert(i + 1, tail)
         self.index(tail)
-        if span is self._span:
-            self._span = tail
+        if span is self.span:
+            self.span = tail
 
     def put(self, chunk: Chunk, i: int, pos: int, counter: int, replica: str, text: str) -> None:
         """Place new visible elements, which begin at ``pos``, before span ``i`` of ``chunk``."""
@@ -218,7 +224,7 @@ class Sequence:
             self.index(span)
         chunk.spans[i:i] = new
         self.resize(chunk, pos, len(text))
-        self._span, self._i, self._end = new[-1], i, pos + len(text)
+        self.span, self._i, self.end = new[-1], i, pos + len(text)
         self.balance(chunk)
 
     def balance(self, chunk: Chunk) -> None:
@@ -237,8 +243,8 @@ class Sequence:
                 span.chunk = owner
         self.chunks[number : number + 1] = fresh
         self.lens[number : number + 1] = [sum(len(s.text) for s in piece) for piece in pieces]
-        for k in range(number, len(self.chunks)):
-            self.chunks[k].number = k
+        for k, later in enumerate(self.chunks[number:], number):
+            later.number = k
         self._at, self._at_start = number, start
 
     # Proving
@@ -260,9 +266,9 @@ class Sequence:
                 found.setdefault(span.replica, []).append(span)
         assert self.length == sum(self.lens)
         assert self._at_start == sum(self.lens[: self._at])
-        if self._span.text:
-            pos = self.place(self._span)[1]
-            assert self._end == pos + len(self._span.text)
+        if self.span.text:
+            pos = self.place(self.span)[1]
+            assert self.end == pos + len(self.span.text)
         for replica, spans in found.items():
             self.ids[replica].check_invariants(sorted(spans, key=lambda span: span.counter))
         assert found.keys() == {replica for replica, index in self.ids.items() if index.end()}

@@ -20,11 +20,14 @@ delete stood at, or 0.  Spans are as long as they can be: equal states have equa
 
 from __future__ import annotations
 
+import gc
 import struct
 import sys
 import zlib
 from array import array
+from collections.abc import Iterator
 from collections.abc import Sequence as Numbers
+from contextlib import contextmanager
 
 import msgspec
 
@@ -89,7 +92,8 @@ def decode_text(blob: bytes) -> tuple[Rga, dict[str, int]]:
         table, end = _unpack(blob, at)
         if end != len(blob):
             raise OperationError("Something follows the state.")
-        return _build(octets.decode(), table)
+        with _uncollected():
+            return _build(octets.decode(), table)
     except (
         IndexError,
         UnicodeDecodeError,
@@ -97,6 +101,28 @@ def decode_text(blob: bytes) -> tuple[Rga, dict[str, int]]:
         zlib.error,
         msgspec.MsgspecError,
     ) as error:
+        raise OperationError(f"This is not the state of a text: {error}.") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector of garbage away: it would look through all spans again and again, for nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def glance(blob: bytes) -> str:
+    """The visible text alone, in a small part of the time.  Raises OperationError where there is none."""
+    try:
+        if blob[0] != VERSION:
+            raise OperationError(f"The state is of format {blob[0]}, which is not known here.")
+        return _unpack(blob, 1)[0].decode()
+    except (IndexError, UnicodeDecodeError, struct.error, zlib.error) as error:
         raise OperationError(f"This is not the state of a text: {error}.") from error
 
 
@@ -127,24 +153,28 @@ def _build(text: str, table: bytes) -> tuple[Rga, dict[str, int]]:
 def _spans(text: str, names: list[str], columns: list[Numbers[int]]) -> list[Span]:
     """The spans of the columns, with their part of the text each."""
     spans: list[Span] = []
-    ends = [0] * len(names)
-    nowhere = Chunk(0)
+    append, nowhere, ends = spans.append, Chunk(0), [0] * len(names)
+    owners, distances, lengths, dead = columns
+    if min(lengths, default=1) < 1 or max(dead, default=0) > 1:
+        raise OperationError("A span of a state has impossible numbers.")
     at = 0
-    for k, distance, length, dead in zip(*columns, strict=True):
-        counter = ends[k] + (distance >> 1 if not distance & 1 else -(distance + 1 >> 1))
+    for k, distance, length, buried in zip(owners, distances, lengths, dead, strict=True):
+        counter = ends[k] + (-(distance + 1 >> 1) if distance & 1 else distance >> 1)
         end = ends[k] = counter + length
-        if counter < 1 or length < 1 or end > COUNTER_LIMIT or dead > 1:
+        if counter < 1 or end > COUNTER_LIMIT:
             raise OperationError("A span of a state has impossible numbers.")
-        if dead:
-            spans.append(Span(names[k], counter, length, "", nowhere))
+        if buried:
+            append(Span(names[k], counter, length, "", nowhere))
             continue
-        for start in range(0, length, LONGEST_TEXT):
-            size = min(LONGEST_TEXT, length - start)
-            part = text[at : at + size]
-            if len(part) != size:
-                raise OperationError("The text of a state is too short.")
-            spans.append(Span(names[k], counter + start, size, part, nowhere))
-            at += size
+        stop = at + length
+        if stop > len(text):
+            raise OperationError("The text of a state is too short.")
+        while stop - at > LONGEST_TEXT:
+            append(Span(names[k], counter, LONGEST_TEXT, text[at : at + LONGEST_TEXT], nowhere))
+            counter += LONGEST_TEXT
+            at += LONGEST_TEXT
+        append(Span(names[k], counter, stop - at, text[at:stop], nowhere))
+        at = stop
     if at != len(text):
         raise OperationError("The text of a state is too long.")
     return spans

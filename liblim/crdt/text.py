@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from liblim.crdt import splice as splices
 from liblim.crdt.anchor import Anchor, Bias
-from liblim.crdt.field import Field
+from liblim.crdt.author import LONGEST_RUN
+from liblim.crdt.field import Field, interpreted
 from liblim.crdt.ops import (
+    COUNTER_LIMIT,
     Op,
     check_id,
     check_length,
@@ -18,12 +20,26 @@ from liblim.crdt.ops import (
     unknown,
 )
 from liblim.crdt.rga import Piece, Rga
+from liblim.crdt.span import Span
 from liblim.crdt.splice import Splice
-from liblim.crdt.state import decode_text, encode_text
+from liblim.crdt.state import decode_text, encode_text, glance
 from liblim.crdt.undo import Group, History, Renames, Step
 from liblim.errors import OperationError
 
 
+class _Typing:
+    """The last insert as all that remember it know it: what the next keystroke may lengthen."""
+
+    __slots__ = ("edits", "op", "span", "step")
+
+    def __init__(self, span: Span, op: Op, step: Step, edits: int) -> None:
+        self.span = span
+        self.op = op
+        self.step = step
+        self.edits = edits
+
+
+@interpreted
 class Text(Field):
     """A sequence of Unicode code points, merged character by character (an RGA).
 
@@ -35,6 +51,7 @@ class Text(Field):
     _history: History
     _marks: dict[str, int]
     _rga: Rga
+    _typing: _Typing | None
 
     def _blank(self) -> Self:
         return type(self)()
@@ -43,6 +60,7 @@ class Text(Field):
         self._rga = Rga()
         self._marks = {}
         self._history = History()
+        self._typing = None
 
     # Reading
 
@@ -80,6 +98,8 @@ class Text(Field):
         """
         if type(text) is not str or not text.isascii():
             check_text(text)
+        if self._type_on(pos, text):
+            return
         rga, n = self._rga, len(text)
         if not 0 <= pos <= rga.length:
             raise IndexError(f"position {pos} is outside a text of {rga.length} characters")
@@ -89,12 +109,36 @@ class Text(Field):
         author.start(n)
         counter, replica = author.counter, author.replica
         left = rga.write(pos, counter, replica, text)
-        author.record_insert(self._name, left, text)
-        self._history.inserted(pos, counter, replica, n)
+        op = author.record_insert(self._name, left, text)
+        step = self._history.inserted(pos, counter, replica, n)
+        if counter < COUNTER_LIMIT - 2 * LONGEST_RUN:
+            self._typing = _Typing(rga.span, op, step, author.edits)
+
+    def _type_on(self, pos: int, text: str) -> bool:
+        """Lengthen the last insert, where nothing came between: the way that most keystrokes go."""
+        typing = self._typing
+        if typing is None:
+            return False
+        author, op, n = self._author, typing.op, len(text)
+        if (
+            author.edits != typing.edits
+            or not author.pending
+            or not n
+            or len(op[2]) > LONGEST_RUN
+            or not self._rga.type_on(typing.span, author.counter, pos, text)
+        ):
+            return False
+        author.counter += n
+        author.edits = typing.edits = typing.edits + 1
+        op[2] += text
+        typing.step.length += n
+        self._history.caret = pos + n
+        return True
 
     def delete(self, pos: int, n: int) -> None:
         """Delete the ``n`` characters from ``pos`` on.  Raises IndexError where they are not all there."""
-        self._check_range(pos, n)
+        if pos < 0 or n < 0 or pos + n > self._rga.length:
+            self._check_range(pos, n)
         if not n:
             return
         self._author.start(0)
@@ -118,10 +162,12 @@ class Text(Field):
         self.insert(pos, text)
 
     def _record_deletes(self, pieces: list[Piece]) -> None:
+        """Record the deletes of all pieces, after :meth:`Author.start`."""
         author = self._author
-        for counter, replica, text, _ in pieces:
-            author.start(0)
-            author.record_delete(self._name, counter, replica, len(text))
+        for piece in pieces:
+            if piece is not pieces[0]:
+                author.start(0)
+            author.record_delete(self._name, piece[0], piece[1], len(piece[2]))
             self._marks[author.replica] = author.counter
 
     def _check_range(self, pos: int, n: int) -> None:
@@ -142,6 +188,7 @@ class Text(Field):
 
     def end_group(self) -> None:
         """End the group of edits that one undo takes back: after a pause, around a paste."""
+        self._typing = None
         self._history.end_group()
 
     def undo(self) -> list[Splice]:
@@ -159,7 +206,7 @@ class Text(Field):
     def _replay(self, source: list[Group], target: list[Group]) -> list[Splice]:
         """Take back the last group of ``source`` that still has an effect; ``target`` gets its reverse."""
         effect: list[Splice] = []
-        self._history.end_group()
+        self.end_group()
         if source:
             self._author.start(0)
         while source and not effect:
@@ -178,6 +225,7 @@ class Text(Field):
     ) -> None:
         """Delete what is left of elements that were inserted."""
         for counter, replica, n in ranges:
+            self._author.start(0)
             pieces = self._rga.delete(counter, replica, n)
             self._record_deletes(pieces)
             for _, _, text, pos in pieces:
@@ -194,8 +242,8 @@ class Text(Field):
             part = text[old - step.counter : old - step.counter + n]
             last = old + n - 1
             author.start(n)
-            replica = author.replica
-            counter = author.record_insert(self._name, (last, step.replica), part)
+            counter, replica = author.counter, author.replica
+            author.record_insert(self._name, (last, step.replica), part)
             span = rga.find(last, step.replica)
             assert span is not None
             pos = rga.insert(span, last + 1 - span.counter, counter, replica, part)
@@ -205,7 +253,7 @@ class Text(Field):
 
     # What others did
 
-    def apply_op(self, counter: int, replica: str, op: Op) -> list[Splice]:
+    def apply_op(self, counter: Any, replica: Any, op: Any) -> list[Splice]:
         """Integrate one operation; return what changed to the eye.
 
         What is here already is passed over, also the first part of an insert whose rest is new.  Raises
@@ -213,6 +261,7 @@ class Text(Field):
         its left neighbour, or has ids that other characters have.
         """
         check_op(counter, replica, op)
+        self._typing = None
         kind = op[0]
         if kind == "+":
             effect = self._apply_insert(counter, replica, op)
@@ -220,38 +269,41 @@ class Text(Field):
             effect = self._apply_delete(counter, replica, op)
         else:
             raise unknown(op)
-        for splice in effect:
-            self._history.moved(splice)
+        if self._history.open:
+            for splice in effect:
+                self._history.moved(splice)
         return effect
 
     def _apply_insert(self, counter: int, replica: str, op: Op) -> list[Splice]:
-        check_length(op, 3)
-        (left, owner), text = read_ref(op[1], replica), op[2]
-        check_text(text)
+        if len(op) != 3:
+            check_length(op, 3)
+        rga, (left, owner), text = self._rga, read_ref(op[1], replica), op[2]
+        if type(text) is not str or not text.isascii():
+            check_text(text)
         if not text:
             raise OperationError("An insert has at least one character.")
-        check_id(counter, replica, len(text))
+        if counter + len(text) > COUNTER_LIMIT:
+            check_id(counter, replica, len(text))
         if left >= counter:
             raise OperationError("An element's counter is greater than its left neighbour's.")
-        span = self._rga.find(left, owner)
+        span = rga.find(left, owner) if left else None
         if span is None and left:
             raise _not_here()
-        known = self._known_part(counter, replica, text)
-        if known:
-            counter += known
-            text = text[known:]
-            left = counter - 1
-            span = self._rga.find(left, replica)
-        if not text:
-            return []
+        index = rga.ids.get(replica)
+        if index is not None and counter < index.end():
+            known = self._known_part(counter, replica, text)
+            if known == len(text):
+                return []
+            if known:
+                counter += known
+                text = text[known:]
+                left = counter - 1
+                span = rga.find(left, replica)
         offset = 0 if span is None else left + 1 - span.counter
-        return [Splice(self._rga.insert(span, offset, counter, replica, text), 0, text)]
+        return [Splice(rga.insert(span, offset, counter, replica, text), 0, text)]
 
     def _known_part(self, counter: int, replica: str, text: str) -> int:
         """How many of the first elements of an insert are here; refuse what contradicts these."""
-        index = self._rga.ids.get(replica)
-        if index is None or counter >= index.end():
-            return 0
         known = 0
         for start, n in self._rga.runs(counter, replica, len(text)):
             here = self._rga.visible(start, replica, n)
@@ -275,6 +327,9 @@ class Text(Field):
         return effect
 
     def _gather(self, effects: list[Any], effect: Any) -> None:
+        if not effects:
+            effects += effect
+            return
         for splice in effect:
             splices.append(effects, splice)
 
@@ -310,10 +365,19 @@ class Text(Field):
         """The state as bytes; the history of undoing is not in it."""
         return encode_text(self._rga, self._marks)
 
+    @staticmethod
+    def glance(blob: bytes) -> str:
+        """The text of an encoded state, to show it at once: it takes a small part of the time of decoding.
+
+        Raises OperationError where the bytes hold none.  What follows the text in them is not looked at.
+        """
+        return glance(blob)
+
     def load(self, blob: bytes) -> None:
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         rga, marks = decode_text(blob)
         self._rga, self._marks, self._history = rga, marks, History()
+        self._typing = None
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the state contradicts itself.  Takes time linear in its size."""

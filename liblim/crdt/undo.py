@@ -88,28 +88,29 @@ class Renames:
 class History:
     """The groups of steps that can be undone and redone.
 
-    Edits that follow each other at one place, all inserts or all deletes, make one group.
+    Edits that follow each other at one place, all inserts or all deletes, make one group; while it is
+    ``open`` the next edit belongs to it if it is made at ``caret``.
     """
 
-    __slots__ = ("_caret", "_held", "_inserting", "_open", "redos", "undos")
+    __slots__ = ("_held", "_inserting", "caret", "open", "redos", "undos")
 
     def __init__(self) -> None:
         self.undos: list[Group] = []
         self.redos: list[Group] = []
-        self._open = False
+        self.open = False
         self._inserting = False
-        self._caret = 0
+        self.caret = 0
         self._held = 0
 
     def end_group(self) -> None:
         """Let the next edit begin a group."""
-        self._open = False
+        self.open = False
 
-    def inserted(self, pos: int, counter: int, replica: str, n: int) -> None:
-        """Note that this replica inserted ``n`` elements from this id on at ``pos``."""
-        if not (self._open and self._inserting and pos == self._caret):
+    def inserted(self, pos: int, counter: int, replica: str, n: int) -> Step:
+        """Note that this replica inserted ``n`` elements from this id on at ``pos``; return what holds it."""
+        if not (self.open and self._inserting and pos == self.caret):
             self._begin(inserting=True)
-        self._caret = pos + n
+        self.caret = pos + n
         group = self.undos[-1]
         if group:
             last = group[-1]
@@ -119,15 +120,17 @@ class History:
                 and last.text is None
             ):
                 last.length += n
-                return
-        group.append(Step(counter, replica, n, None))
+                return last
+        step = Step(counter, replica, n, None)
+        group.append(step)
+        return step
 
     def deleted(self, pos: int, n: int, pieces: list[Piece]) -> None:
         """Note that this replica deleted these pieces, ``n`` characters at ``pos``."""
-        near = self._caret in (pos, pos + n)
-        if not (self._open and not self._inserting and near):
+        near = self.caret in (pos, pos + n)
+        if not (self.open and not self._inserting and near):
             self._begin(inserting=False)
-        self._caret = pos
+        self.caret = pos
         self._held += n
         group = self.undos[-1]
         for counter, replica, text, _ in reversed(pieces):
@@ -146,7 +149,7 @@ class History:
             self._held -= _size(self.redos.pop())
         self.undos.append([])
         self._inserting = inserting
-        self._open = True
+        self.open = True
         self._forget()
 
     def _forget(self) -> None:
@@ -156,9 +159,9 @@ class History:
 
     def moved(self, splice: Splice) -> None:
         """Note that somebody else's edit moved the place of the last one."""
-        if splice.pos < self._caret:
-            kept = max(splice.pos, self._caret - splice.removed)
-            self._caret = kept + len(splice.inserted)
+        if splice.pos < self.caret:
+            kept = max(splice.pos, self.caret - splice.removed)
+            self.caret = kept + len(splice.inserted)
 
     def turn(self, source: list[Group], target: list[Group], reverse: Group, new: Renames) -> None:
         """Move on from the last group of ``source`` to its reverse, which goes to ``target``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,29 @@ def test_ctrl_c_ends_with_its_exit_code(
     monkeypatch.setitem(bootstrap.COMMANDS, "run", bootstrap.Command(interrupted, ""))
     assert bootstrap.main(["run"]) == 130
     assert "Stopped" in capsys.readouterr().err
+
+
+def test_the_benchmark_has_an_environment_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMNOTES_VENV", str(tmp_path / "own"))
+    monkeypatch.delenv("LIMNOTES_COMPILE", raising=False)
+    monkeypatch.setattr(bootstrap, "prepare", lambda extras: f"{environment.folder()} {extras}")
+    asked: list[list[str]] = []
+    monkeypatch.setattr(environment, "become", lambda command, place: asked.append(command))
+    bootstrap.main(["bench", "--rounds", "1"])
+    assert asked[0][0] == f"{tmp_path / 'own-bench'} {{'bench'}}"
+    assert asked[0][1:] == ["-m", "tests.bench.core", "--rounds", "1"]
+
+
+def test_compiled_modules_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNOTES_COMPILE", "1")
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(bootstrap, "prepare", lambda extras: "python")
+    monkeypatch.setattr(environment, "compiled", lambda: "modules")
+    asked: list[list[str]] = []
+    monkeypatch.setattr(environment, "become", lambda command, place: asked.append(command))
+    bootstrap.main(["test", "tests/vectors"])
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == ["modules", str(environment.ROOT)]
+    assert asked[0][1:3] == ["-P", "-m"]
+    assert asked[0][-1] == "tests/vectors"

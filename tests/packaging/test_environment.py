@@ -85,6 +85,35 @@ def test_new_pins_are_installed_into_what_is_there(steps: list[str], name: str) 
     assert steps == ["make", "gui", "gui"]
 
 
+def test_the_core_is_compiled_again_only_where_a_source_changed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Path] = []
+
+    def build_in(place: Path) -> None:
+        assert not place.exists()
+        place.mkdir()
+        built.append(place)
+
+    monkeypatch.setattr(environment, "build_in", build_in)
+    source = project / "liblim" / "crdt" / "rga.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("", encoding="utf-8")
+    (project / "setup.py").write_text("", encoding="utf-8")
+    environment.folder().mkdir()
+    place = project / ".venv" / "compiled"
+    assert environment.compiled() == environment.compiled() == str(place)
+    assert built == [place]
+    source.write_text("# other", encoding="utf-8")
+    environment.compiled()
+    assert built == [place, place]
+
+
+def test_the_environment_itself_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNOTES_COMPILE", "1")
+    assert "LIMNOTES_COMPILE" not in environment.environment()
+
+
 def test_another_python_makes_it_anew(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     environment.ensure({"gui"})
     monkeypatch.setattr(sys, "version", "4.0")

@@ -19,6 +19,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequence, "MOST_SPANS", 4)
     monkeypatch.setattr(sequence, "FILL", 3)
     monkeypatch.setattr(sequence, "STRIDE", 2)
+    monkeypatch.setattr(rga, "MOST_SPANS", 4)
     for module in (sequence, rga, state):
         monkeypatch.setattr(module, "LONGEST_TEXT", 5)
 

@@ -73,9 +73,11 @@ def test_places_outside_the_text_are_refused(method: str, arguments: tuple[objec
 @pytest.mark.parametrize("wrong", ["\ud800", "a\udfffb", b"bytes", None, 3])
 def test_what_is_no_text_is_refused(wrong: object) -> None:
     text, _ = pair("abc")
-    with pytest.raises(OperationError):
+    # Compiled functions refuse what is no string themselves.
+    refused = OperationError if isinstance(wrong, str) else (OperationError, TypeError)
+    with pytest.raises(refused):
         text.insert(1, wrong)  # type: ignore[arg-type]
-    with pytest.raises(OperationError):
+    with pytest.raises(refused):
         text.replace(0, 1, wrong)  # type: ignore[arg-type]
     assert str(text) == "abc"
     assert text.take_ops() == []
