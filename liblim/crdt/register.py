@@ -9,7 +9,7 @@ import msgspec
 from liblim.crdt.field import Field
 from liblim.crdt.ops import BEGINNING, Id, Op, check_id, check_length, check_op, unknown
 from liblim.crdt.values import canonical, parse
-from liblim.errors import OperationError
+from liblim.errors import DefinitionError, OperationError
 
 V = TypeVar("V")
 
@@ -37,8 +37,16 @@ class Register(Field, Generic[V]):
     _version: dict[str, int]
 
     def __init__(self, default: V) -> None:
-        canonical(default)
+        """Declare one; ``default`` is its value until one is set, and has to be JSON."""
         self._default = default
+
+    def check_definition(self) -> None:
+        """Raise DefinitionError where this cannot be a field of a document type, for its default say."""
+        super().check_definition()
+        try:
+            canonical(self._default)
+        except OperationError as error:
+            raise DefinitionError(f"The default is impossible. {error}") from error
 
     def _blank(self) -> Self:
         return type(self)(self._default)
