@@ -111,6 +111,7 @@ class Text(Field):
         self._check_range(pos, n)
         both = n > 0 and text != ""
         if both:
+            self._author.start(len(text))  # before the half of it is done
             self._history.end_group()
         self.delete(pos, n)
         if both:
@@ -160,9 +161,11 @@ class Text(Field):
         """Take back the last group of ``source`` that still has an effect; ``target`` gets its reverse."""
         effect: list[Splice] = []
         self._history.end_group()
-        if source:
-            self._author.start(0)
         while source and not effect:
+            # Before anything of it is done.
+            self._author.start(
+                sum([len(step.text) for step in source[-1] if step.text is not None])
+            )
             reverse: Group = []
             renames = Renames()
             for step in reversed(source[-1]):

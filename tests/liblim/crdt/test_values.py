@@ -61,7 +61,7 @@ def test_a_register_does_not_share_what_it_holds() -> None:
 
 def test_an_impossible_default() -> None:
     with pytest.raises(OperationError):
-        Register(default=(1, 2))
+        Register.new("a", default=(1, 2))
 
 
 def test_a_set() -> None:
