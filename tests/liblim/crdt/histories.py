@@ -118,7 +118,7 @@ def edit_text(text: Text, rng: Random) -> None:
 def cut(op: list[Any], rng: Random) -> list[list[Any]]:
     """The same operation in two that may overlap, where it is about several elements."""
     counter, replica, kind, *rest = op
-    size = {"+": lambda: len(rest[1]), "-": lambda: rest[1]}.get(kind, lambda: 1)()
+    size = len(rest[1]) if kind == "+" else rest[1] if kind == "-" else 1
     if size < 2 or rng.random() < 0.5:
         return [op]
     end = rng.randrange(1, size)
