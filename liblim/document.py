@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from liblim.crdt.author import Author
 from liblim.crdt.field import Field
 from liblim.crdt.ops import width
+from liblim.crdt.text import Text
 from liblim.errors import DefinitionError, OperationError
 
 STATE_VERSION = 0
@@ -158,6 +159,29 @@ class Document:
             field.load(state[start : start + length])
             start += length
 
+    def encode_history(self) -> bytes:
+        """What can be undone and redone in the texts, for this device alone; empty where nothing can."""
+        texts = {
+            name: field for name in self.fields if isinstance(field := self._field(name), Text)
+        }
+        kept = {name: blob for name, text in texts.items() if (blob := text.encode_history())}
+        fields = {name: msgspec.Raw(blob) for name, blob in kept.items()}
+        return msgspec.json.encode(_Histories(0, fields)) if fields else b""
+
+    def load_history(self, blob: bytes) -> None:
+        """Take over what ``encode_history`` gave.
+
+        Raises OperationError where it is none, or the history of a text does not fit that: such are dropped.
+        """
+        try:
+            histories = msgspec.json.decode(blob, type=_Histories)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise OperationError(f"a history cannot be read: {error}") from error
+        for name, history in histories.fields.items():
+            field = self._field(name)
+            if isinstance(field, Text):
+                field.load_history(bytes(history))
+
 
 _RESERVED = frozenset({"oid", "author", "newer"})
 """Attributes that each document gets when it is made."""
@@ -209,6 +233,11 @@ def _all_subclasses(cls: type[D]) -> Iterator[type[D]]:
     for derived in cls.__subclasses__():
         yield derived
         yield from _all_subclasses(derived)
+
+
+class _Histories(msgspec.Struct):
+    version: Literal[0]
+    fields: dict[str, msgspec.Raw]
 
 
 class _StateIndex(msgspec.Struct):

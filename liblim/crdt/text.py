@@ -20,7 +20,7 @@ from liblim.crdt.ops import (
 from liblim.crdt.rga import Piece, Rga
 from liblim.crdt.splice import Splice
 from liblim.crdt.state import decode_text, encode_text
-from liblim.crdt.undo import Group, History, Renames, Step
+from liblim.crdt.undo import Group, History, Renames, Step, decode_history, encode_history
 from liblim.errors import OperationError
 
 
@@ -206,6 +206,29 @@ class Text(Field):
             reverse.append(Step(counter, replica, n, None))
             splices.append(effect, Splice(pos, 0, part))
 
+    def encode_history(self) -> bytes:
+        """The last 100 groups to undo, and to redo, as bytes: for this device, which made the edits.
+
+        Empty where there are none.  What would make it much longer than 1 MiB is left out, the oldest first.
+        """
+        return encode_history(self._history)
+
+    def load_history(self, blob: bytes) -> None:
+        """Take over an encoded history in place of the own.
+
+        Raises OperationError, with nothing touched, where it is none, or is not of this text: where it names
+        elements that are not here, or are not deleted though it deleted them.
+        """
+        history = decode_history(blob)
+        for step in history.steps():
+            here = list(self._rga.runs(step.counter, step.replica, step.length))
+            if sum([n for _, n in here]) != step.length or (
+                step.text is not None
+                and any(self._rga.visible(start, step.replica, n) for start, n in here)
+            ):
+                raise OperationError("This history of undoing is not of this text.")
+        self._history = history
+
     # What others did
 
     def apply_op(self, counter: int, replica: str, op: Op) -> list[Splice]:
@@ -310,7 +333,7 @@ class Text(Field):
     # State
 
     def encode(self) -> bytes:
-        """The state as bytes; the history of undoing is not in it."""
+        """The state as bytes; the history of undoing is not in it (see :meth:`encode_history`)."""
         return encode_text(self._rga, self._marks)
 
     def load(self, blob: bytes) -> None:

@@ -3,17 +3,25 @@
 Undoing is editing: own inserts are deleted again, and own deletions inserted again, under new ids.
 Steps name elements by id; so wherever elements were brought back, the other steps that name them
 learn the new ids.
+
+A history can be kept on the device that made it: encoded, it is the JSON ``[0, undos, redos]``, where each
+step is ``[counter, replica, n]`` for an insert and ``[counter, replica, "chars"]`` for a deletion.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import chain
 from operator import itemgetter
+from typing import Literal
 
-from liblim.crdt.ops import Id
+import msgspec
+
+from liblim.crdt.ops import Id, check_id, check_text
 from liblim.crdt.rga import Piece
 from liblim.crdt.splice import Splice
+from liblim.errors import OperationError
 
 MOST_GROUPS = 1000
 """So many groups can be undone; older ones are forgotten."""
@@ -21,6 +29,12 @@ MOST_TEXT = 16 * 2**20
 """So many deleted characters are kept for undoing."""
 LONGEST_STEP = 4096
 """A longer deletion is not widened: that would copy it with every keystroke."""
+KEPT_GROUPS = 100
+"""So many groups are kept of those to undo, and of those to redo, when a history is encoded."""
+KEPT_SIZE = 2**20
+"""Characters that an encoded history holds about, of either: the groups beyond, the oldest, are left out."""
+_STEP_SIZE = 32
+"""What a step counts beside its text."""
 
 _START = itemgetter(0)
 
@@ -160,6 +174,14 @@ class History:
             kept = max(splice.pos, self._caret - splice.removed)
             self._caret = kept + len(splice.inserted)
 
+    def steps(self) -> Iterator[Step]:
+        """All steps, those to undo and those to redo."""
+        return chain.from_iterable(self.undos + self.redos)
+
+    def count(self) -> None:
+        """Count anew the characters that are kept."""
+        self._held = sum([_size(group) for group in self.undos + self.redos])
+
     def turn(self, source: list[Group], target: list[Group], reverse: Group, new: Renames) -> None:
         """Move on from the last group of ``source`` to its reverse, which goes to ``target``."""
         self._held += _size(reverse) - _size(source.pop())
@@ -168,6 +190,58 @@ class History:
         if new:
             for group in self.undos + self.redos:
                 new.apply(group)
+
+
+class _Kept(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """An encoded history."""
+
+    version: Literal[0]
+    undos: list[list[tuple[int, str, int | str]]]
+    redos: list[list[tuple[int, str, int | str]]]
+
+
+def encode_history(history: History) -> bytes:
+    """The last steps to undo and to redo; empty where there are none."""
+    undos, redos = _newest(history.undos), _newest(history.redos)
+    return msgspec.json.encode(_Kept(0, undos, redos)) if undos or redos else b""
+
+
+def _newest(groups: list[Group]) -> list[list[tuple[int, str, int | str]]]:
+    """The newest of these groups, within the bounds."""
+    kept: list[list[tuple[int, str, int | str]]] = []
+    room = KEPT_SIZE
+    for group in reversed(groups[-KEPT_GROUPS:]):
+        room -= _size(group) + _STEP_SIZE * len(group)
+        if room < 0:
+            break
+        kept.append([(s.counter, s.replica, s.text or s.length) for s in group])
+    return kept[::-1]
+
+
+def decode_history(blob: bytes) -> History:
+    """The history that these bytes hold.  Raises OperationError where they hold none."""
+    history = History()
+    if not blob:
+        return history
+    try:
+        kept = msgspec.json.decode(blob, type=_Kept)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise OperationError(f"This is not a history of undoing: {error}.") from error
+    history.undos = [[_step(*step) for step in group] for group in kept.undos if group]
+    history.redos = [[_step(*step) for step in group] for group in kept.redos if group]
+    history.count()
+    return history
+
+
+def _step(counter: int, replica: str, what: int | str) -> Step:
+    text = what if isinstance(what, str) else None
+    n = what if isinstance(what, int) else len(what)
+    if n < 1:
+        raise OperationError("A step of undoing is about one element at least.")
+    check_id(counter, replica, n)
+    if text is not None:
+        check_text(text)
+    return Step(counter, replica, n, text)
 
 
 def _size(group: Group) -> int:
