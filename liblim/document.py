@@ -23,6 +23,7 @@ from liblim.crdt.author import Author
 from liblim.crdt.field import Field
 from liblim.crdt.ops import width
 from liblim.crdt.text import Text
+from liblim.crdt.values import read
 from liblim.errors import DefinitionError, OperationError
 
 STATE_VERSION = 0
@@ -144,9 +145,9 @@ class Document:
         """
         try:
             (size,) = struct.unpack_from(">I", state)
-            index = msgspec.json.decode(state[4 : 4 + size], type=_StateIndex)
-        except (struct.error, msgspec.DecodeError) as error:
-            raise OperationError(f"a document's state cannot be read: {error}") from None
+        except struct.error:
+            raise OperationError("This is not the state of a document: it is too short.") from None
+        index = read(state[4 : 4 + size], _StateIndex, "the state of a document")
         if index.version != STATE_VERSION or {name for name, _ in index.fields} != set(self.fields):
             raise OperationError("a document's state is of another version")
         if index.newer:
@@ -173,10 +174,7 @@ class Document:
 
         Raises OperationError where it is none, or the history of a text does not fit that: such are dropped.
         """
-        try:
-            histories = msgspec.json.decode(blob, type=_Histories)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise OperationError(f"a history cannot be read: {error}") from error
+        histories = read(blob, _Histories, "what can be undone in a document")
         for name, history in histories.fields.items():
             field = self._field(name)
             if isinstance(field, Text):

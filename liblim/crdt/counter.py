@@ -9,6 +9,7 @@ import msgspec
 
 from liblim.crdt.field import Field
 from liblim.crdt.ops import COUNTER_LIMIT, Op, check_id, check_length, check_op, unknown
+from liblim.crdt.values import read
 from liblim.errors import OperationError
 
 VERSION = 0
@@ -95,10 +96,7 @@ class Counter(Field):
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         if blob[:1] != bytes([VERSION]):
             raise OperationError("This is not the state of a counter, or of a newer version.")
-        try:
-            state = msgspec.json.decode(blob[1:], type=_State)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise OperationError(f"This is not the state of a counter: {error}.") from error
+        state = read(blob[1:], _State, "the state of a counter")
         sums: dict[str, tuple[int, int]] = {}
         for replica, last, text in state.replicas:
             check_id(last, replica)

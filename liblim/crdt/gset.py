@@ -9,7 +9,7 @@ import msgspec
 
 from liblim.crdt.field import Field
 from liblim.crdt.ops import Op, check_id, check_length, check_op, unknown
-from liblim.crdt.values import canonical, parse
+from liblim.crdt.values import canonical, parse, read
 from liblim.errors import OperationError
 
 VERSION = 0
@@ -90,11 +90,8 @@ class GrowSet(Field):
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         if blob[:1] != bytes([VERSION]):
             raise OperationError("This is not the state of a set, or of a newer version.")
-        try:
-            state = msgspec.json.decode(blob[1:], type=_State)
-            keys = [canonical(msgspec.json.decode(raw)) for raw in state.values]
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise OperationError(f"This is not the state of a set: {error}.") from error
+        state = read(blob[1:], _State, "the state of a set")
+        keys = [canonical(read(value, object, "a value of a set")) for value in state.values]
         for replica, counter in state.version.items():
             check_id(counter, replica)
         if len(keys) > len(set(keys)) or (keys and not state.version):

@@ -8,7 +8,7 @@ import msgspec
 
 from liblim.crdt.field import Field
 from liblim.crdt.ops import BEGINNING, Id, Op, check_id, check_length, check_op, unknown
-from liblim.crdt.values import canonical, parse
+from liblim.crdt.values import canonical, parse, read
 from liblim.errors import DefinitionError, OperationError
 
 V = TypeVar("V")
@@ -121,11 +121,8 @@ class Register(Field, Generic[V]):
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         if blob[:1] != bytes([VERSION]):
             raise OperationError("This is not the state of a register, or of a newer version.")
-        try:
-            state = msgspec.json.decode(blob[1:], type=_State)
-            value = msgspec.json.decode(state.value)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise OperationError(f"This is not the state of a register: {error}.") from error
+        state = read(blob[1:], _State, "the state of a register")
+        value = read(state.value, object, "the value of a register")
         for replica, counter in state.version.items():
             check_id(counter, replica)
         if (state.counter, state.replica) != BEGINNING:

@@ -21,6 +21,7 @@ import msgspec
 from liblim.crdt.ops import Id, check_id, check_text
 from liblim.crdt.rga import Piece
 from liblim.crdt.splice import Splice
+from liblim.crdt.values import read
 from liblim.errors import OperationError
 
 MOST_GROUPS = 1000
@@ -223,10 +224,7 @@ def decode_history(blob: bytes) -> History:
     history = History()
     if not blob:
         return history
-    try:
-        kept = msgspec.json.decode(blob, type=_Kept)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise OperationError(f"This is not a history of undoing: {error}.") from error
+    kept = read(blob, _Kept, "a history of undoing")
     history.undos = [[_step(*step) for step in group] for group in kept.undos if group]
     history.redos = [[_step(*step) for step in group] for group in kept.redos if group]
     history.count()

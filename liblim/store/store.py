@@ -52,8 +52,8 @@ class DocumentRow(NamedTuple):
 class Summary(NamedTuple):
     """What lists show of a document, as JSON, having seen the log up to ``listed``.
 
-    ``text`` is ``None`` where it is still to be made.  ``undo`` is what can be undone in it, where that is to be
-    saved.
+    ``text`` is ``None`` where it is still to be made.  ``undo`` is what can be undone in it, where that is
+    to be saved.
     """
 
     oid: str
