@@ -322,7 +322,7 @@ class Text(Field):
         counter, replica, bias = anchor
         if not counter:
             return 0 if bias is Bias.LEFT else len(self)
-        span = self._rga.find(counter, replica)
+        span = self._rga.find(counter, replica) if counter > 0 else None
         if span is None:
             raise OperationError("The anchor names an element that is not here.")
         pos = self._rga.place(span)[1]

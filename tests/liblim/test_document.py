@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liblim.crdt import Flag, Register, Set, Text
 from liblim.crdt.author import Author
@@ -115,6 +117,25 @@ def test_damaged_states_are_refused() -> None:
 
     with pytest.raises(OperationError, match="version"):
         Other(OID, Author("a")).load(state)
+
+
+@settings(deadline=None, max_examples=100)
+@given(place=st.integers(0, 10_000), octets=st.binary(max_size=3), cut=st.integers(0, 3))
+def test_a_damaged_state_is_refused_or_read(place: int, octets: bytes, cut: int) -> None:
+    one = thing()
+    one.body.insert(0, "text 😀")
+    one.tags.add(["a", 1])
+    one.pinned.enable()
+    one.place.set("here")
+    state = one.encode()
+    place %= len(state)
+    again = thing("b")
+    try:
+        again.load(state[:place] + octets + state[place + cut :])
+    except OperationError:
+        return
+    again.body.check_invariants()
+    again.summary()
 
 
 def declare(body: dict[str, Any], base: type[Document] = Document, kind: Any = "bad") -> type:
