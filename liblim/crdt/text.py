@@ -227,6 +227,7 @@ class Text(Field):
                 and any(self._rga.visible(start, step.replica, n) for start, n in here)
             ):
                 raise OperationError("This history of undoing is not of this text.")
+        self.end_group()
         self._history = history
 
     # What others did

@@ -33,12 +33,16 @@ def write(prototype: Field, rng: Random, steps: int, replicas: int = 3) -> list[
     made: list[list[Event]] = [[] for _ in fields]
     seen = [[0] * replicas for _ in fields]
     events: list[Event] = []
-    for _ in range(steps):
-        k = rng.randrange(replicas)
-        if rng.random() < 0.4:
-            hear(fields[k], k, made, seen, rng)
-            continue
-        edit(fields[k], rng)
+    for step in range(steps + replicas):
+        k = rng.randrange(replicas) if step < steps else step - steps
+        if step < steps:
+            kind = rng.random()
+            if kind < 0.4:
+                hear(fields[k], k, made, seen, rng)
+                continue
+            edit(fields[k], rng)
+            if kind < 0.6:
+                continue  # goes on before anything is taken
         for op in fields[k].take_ops():
             event = Event(k, tuple(seen[k]), msgspec.json.decode(msgspec.json.encode(op)))
             made[k].append(event)
@@ -50,6 +54,8 @@ def write(prototype: Field, rng: Random, steps: int, replicas: int = 3) -> list[
 def hear(field: Field, k: int, made: list[list[Event]], seen: list[list[int]], rng: Random) -> None:
     """Let replica ``k`` hear of another's next events, and of all that these had seen."""
     j = rng.randrange(len(made))
+    if j == k:
+        return
     upto = list(seen[k])
     if made[j]:
         upto = [max(pair) for pair in zip(upto, made[j][-1].seen, strict=True)]
@@ -101,7 +107,7 @@ def edit(field: Field, rng: Random) -> None:
 
 def edit_text(text: Text, rng: Random) -> None:
     """Insert, delete, replace, undo or redo."""
-    pos = rng.randrange(len(text) + 1)
+    pos = rng.choice([rng.randrange(len(text) + 1), min(len(text), 1), len(text)])
     n = min(rng.choice([1, 1, 2, 5]), len(text) - pos)
     new = "".join(rng.choices(_LETTERS, k=rng.choice([1, 1, 2, 4])))
     kind = rng.randrange(8)

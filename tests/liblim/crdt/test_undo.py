@@ -406,6 +406,18 @@ def test_what_is_kept_is_bounded_and_the_newest_stays(monkeypatch: pytest.Monkey
     assert len(again) == 2000 - 10
 
 
+def test_typing_goes_on_after_a_history_was_loaded() -> None:
+    a, b = peers("")
+    a.insert(0, "ab")
+    a.load_history(b"")
+    a.insert(2, "c")
+    a.insert(3, "d")
+    assert a.undo() == [(2, 2, "")]
+    assert not a.can_undo
+    swap(a, b)
+    assert str(b) == "ab"
+
+
 def test_nothing_to_keep() -> None:
     a, _ = peers("not mine")
     assert a.encode_history() == b""
