@@ -28,7 +28,9 @@ class _State(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class Register(Field, Generic[V]):
     """A JSON value of the type of its default; any type, where the default is None.
 
-    The write with the greatest operation id (counter, then replica) wins, never the latest by a clock.
+    The write with the greatest operation id (counter, then replica) wins, never the latest by a clock: one
+    that had seen another wins over it.  After Shapiro et al., "A comprehensive study of Convergent and
+    Commutative Replicated Data Types" (2011), specification 9, with Lamport's clock for the time.
     """
 
     _default: V

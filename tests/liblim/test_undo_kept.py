@@ -189,6 +189,21 @@ def test_of_many_documents_the_last_written_keep_it(
     assert kept == [False, False, True, True]
 
 
+def test_a_database_from_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    database = at(tmp_path / "a.db", 1)
+    oid = written(database)
+    database.commit()
+    database.store._db.execute("DROP TABLE undo; PRAGMA user_version = 2")
+    crash(database)
+    again = at(tmp_path / "a.db", 2)
+    thing = again.get(Thing, oid)
+    assert str(thing.body) == "one "
+    assert not thing.body.can_undo
+    thing.body.insert(0, "more ")
+    again.close()
+    assert through(at(tmp_path / "a.db", 3), oid) == ["one ", "more one "]
+
+
 @pytest.mark.asyncio
 async def test_it_survives_on_a_loop_too(tmp_path: Path) -> None:
     database = await AsyncDatabase.open(tmp_path / "a.db", [Thing])
