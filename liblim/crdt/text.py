@@ -27,8 +27,8 @@ from liblim.errors import OperationError
 class Text(Field):
     """A sequence of Unicode code points, merged character by character (an RGA).
 
-    Runs that several people type forward at one place do not mix: the one whose first character has the greater
-    id stands first.  Deleting wins and is final: what is undone comes back as new characters.
+    Runs that several people type forward at one place do not mix: the one whose first character has the
+    greater id stands first.  Deleting wins and is final: what is undone comes back as new characters.
     After Roh et al., "Replicated abstract data types" (2011); ``liblim/crdt/rga.py`` says how.
 
     Positions and lengths count code points.  Edits take effect at once and wait in the author to be
