@@ -37,6 +37,8 @@ KEPT_SIZE = 2**20
 _STEP_SIZE = 32
 """What a step counts beside its text."""
 
+_Groups = list[list[tuple[int, str, int | str]]]
+_Kept = tuple[Literal[0], _Groups, _Groups]
 _START = itemgetter(0)
 
 
@@ -193,23 +195,15 @@ class History:
                 new.apply(group)
 
 
-class _Kept(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """An encoded history."""
-
-    version: Literal[0]
-    undos: list[list[tuple[int, str, int | str]]]
-    redos: list[list[tuple[int, str, int | str]]]
-
-
 def encode_history(history: History) -> bytes:
     """The last steps to undo and to redo; empty where there are none."""
     undos, redos = _newest(history.undos), _newest(history.redos)
-    return msgspec.json.encode(_Kept(0, undos, redos)) if undos or redos else b""
+    return msgspec.json.encode((0, undos, redos)) if undos or redos else b""
 
 
-def _newest(groups: list[Group]) -> list[list[tuple[int, str, int | str]]]:
+def _newest(groups: list[Group]) -> _Groups:
     """The newest of these groups, within the bounds."""
-    kept: list[list[tuple[int, str, int | str]]] = []
+    kept: _Groups = []
     room = KEPT_SIZE
     for group in reversed(groups[-KEPT_GROUPS:]):
         room -= _size(group) + _STEP_SIZE * len(group)
@@ -224,9 +218,9 @@ def decode_history(blob: bytes) -> History:
     history = History()
     if not blob:
         return history
-    kept = read(blob, _Kept, "a history of undoing")
-    history.undos = [[_step(*step) for step in group] for group in kept.undos if group]
-    history.redos = [[_step(*step) for step in group] for group in kept.redos if group]
+    _, undos, redos = read(blob, _Kept, "a history of undoing")
+    history.undos = [[_step(*step) for step in group] for group in undos if group]
+    history.redos = [[_step(*step) for step in group] for group in redos if group]
     history.count()
     return history
 
