@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import chain
 from operator import itemgetter
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -38,7 +38,7 @@ _STEP_SIZE = 32
 """What a step counts beside its text."""
 
 _Groups = list[list[tuple[int, str, int | str]]]
-_Kept = tuple[Literal[0], _Groups, _Groups]
+_KEPT: Any = tuple[Literal[0], _Groups, _Groups]
 _START = itemgetter(0)
 
 
@@ -218,7 +218,9 @@ def decode_history(blob: bytes) -> History:
     history = History()
     if not blob:
         return history
-    _, undos, redos = read(blob, _Kept, "a history of undoing")
+    undos: _Groups
+    redos: _Groups
+    _, undos, redos = read(blob, _KEPT, "a history of undoing")
     history.undos = [[_step(*step) for step in group] for group in undos if group]
     history.redos = [[_step(*step) for step in group] for group in redos if group]
     history.count()
