@@ -50,6 +50,8 @@ def test_each_field_is_in_its_table() -> None:
 
 @pytest.mark.parametrize("kind", [*FIELDS, liblim.Document, liblim.Database, liblim.AsyncDatabase])
 def test_each_public_method_says_what_it_does(kind: type) -> None:
+    if not (inspect.getsourcefile(kind) or "").endswith(".py"):
+        pytest.skip("compiled, which leaves the docstrings out")
     assert kind.__doc__
     for name, member in vars(kind).items():
         if not name.startswith("_") and (callable(member) or isinstance(member, property)):
