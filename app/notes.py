@@ -79,6 +79,7 @@ class Note(Document):
     def bring(self, note: Note, library: str) -> None:
         """Take over all that ``note`` of another library holds; this one is new."""
         self.body.insert(0, str(note.body))
+        self.body.load_history(b"")  # nobody typed that here: undoing must not take it away
         self.notebook.set(note.notebook.value)
         for tag in note.tags:
             self.tags.add(tag)

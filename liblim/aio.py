@@ -186,9 +186,9 @@ class AsyncDatabase:
         try:
             await self.commit()
         finally:
-            state = self.core.desk.let_go(document)
-            if state is not None:
-                await self._on_thread(self.core.store.save_state, document.oid, *state)
+            left = self.core.desk.let_go(document)
+            if left is not None:
+                await self._on_thread(self.core.put_away, document.oid, left)
 
     async def entries(self) -> list[Entry]:
         """All documents as lists show them, brought up to date."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +22,7 @@ import msgspec
 from liblim.admission import Admission, Entered, Receipt
 from liblim.change import Change, Head, Range, digest
 from liblim.crdt.author import Author as OpAuthor
-from liblim.desk import Desk, Loaded
+from liblim.desk import Desk, Left, Loaded
 from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
 from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
@@ -38,6 +39,9 @@ SAVE_STATE_AFTER = 64
 
 READS = 1
 """To be raised whenever this program reads more of a field or a body than before."""
+UNDO_DOCUMENTS = 500
+"""Of so many documents, those last written in here, a database keeps what can be undone."""
+
 UNNAMED = "0" * 16
 """The replica of an author before its first operation; the writer names it then."""
 
@@ -117,6 +121,7 @@ class Database:
         )
         self.log_id = identifier(self.store, "log", self._entropy)
         self._digest = ""
+        self.store.trim_undo(UNDO_DOCUMENTS)
         self._admission = Admission(self.store, sealer, self.library)
         self._start_writer(sealer)
 
@@ -205,9 +210,15 @@ class Database:
         try:
             self.commit()
         finally:
-            state = self.desk.let_go(document)
-            if state is not None:
-                self.store.save_state(document.oid, *state)
+            left = self.desk.let_go(document)
+            if left is not None:
+                self.put_away(document.oid, left)
+
+    def put_away(self, oid: str, left: Left) -> None:
+        """Store half: save a document that nobody uses any more."""
+        self.store.save_state(oid, left.state, left.position)
+        if left.undo is not None:
+            self.store.save_undo(oid, left.undo, left.position)
 
     def is_saved(self, document: Document) -> bool:
         """Whether every operation on the document is in the log, on disk."""
@@ -342,10 +353,19 @@ class Database:
     # The store half: reading and deriving
 
     def load(self, oid: str) -> Loaded:
-        """Read a document: its saved state, and what the log holds beyond.
+        """Read a document: its saved state, what the log holds beyond, and what can be undone in it.
 
         Raises LimError where there is none, or of a kind that is not among the types.
         """
+        loaded = self._read(oid)
+        history = self.store.undo(oid, self.device)
+        if history:
+            # It is of no use where it does not fit: where a backup was restored, say.
+            with suppress(OperationError):
+                loaded.document.load_history(history)
+        return loaded
+
+    def _read(self, oid: str) -> Loaded:
         row = self.store.document(oid)
         if row is None:
             raise LimError("This document is not here, or not yet.")
@@ -388,12 +408,14 @@ class Database:
         if row is None or row.kind not in self._types:
             return None
         if summary.text is None:
-            document, position, replayed = self.load(summary.oid)
+            document, position, replayed = self._read(summary.oid)
             text = msgspec.json.encode(document.summary()).decode()
             summary = Summary(summary.oid, text, position, document.newer)
             if replayed >= SAVE_STATE_AFTER:
                 self.store.save_state(summary.oid, document.encode(), position)
         self.store.save_summary(summary)
+        if summary.undo is not None:
+            self.store.save_undo(summary.oid, summary.undo, summary.listed)
         return self._entry(row._replace(summary=summary.text, newer=summary.newer))
 
     def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:

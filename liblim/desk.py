@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from liblim.change import Body, Header
 from liblim.document import Document, Effect
 from liblim.store import Summary
 from liblim.writer import Writer
+
+UNDO_AT_COMMIT = 64 * 1024
+"""Bytes up to which what can be undone is saved with each commit; more of it waits for the release."""
 
 Watcher = Callable[[list[Effect]], None]
 
@@ -23,6 +27,14 @@ class Loaded(NamedTuple):
     replayed: int
 
 
+class Left(NamedTuple):
+    """What is saved of a document that nobody uses any more; ``undo`` where it is not saved yet."""
+
+    state: bytes
+    position: int
+    undo: bytes | None
+
+
 class _Live:
     """A document in use: how many hold it, the last position it has seen, who watches it."""
 
@@ -31,6 +43,19 @@ class _Live:
         self.position = position
         self.users = 1
         self.watchers: list[Watcher] = []
+        self.kept = document.author.edits
+        """The author's ``edits`` when what can be undone was last saved."""
+
+    def undo(self, most: int) -> bytes | None:
+        """What can be undone, if that is another than was saved, and of ``most`` bytes at most."""
+        edits = self.document.author.edits
+        if edits == self.kept:
+            return None
+        history = self.document.encode_history()
+        if len(history) > most:
+            return None
+        self.kept = edits
+        return history
 
 
 class Desk:
@@ -81,8 +106,8 @@ class Desk:
         watchers.append(watcher)
         return lambda: watchers.remove(watcher)
 
-    def let_go(self, document: Document) -> tuple[bytes, int] | None:
-        """Release in memory; returns the state to save, with its position, if that was the last."""
+    def let_go(self, document: Document) -> Left | None:
+        """Release in memory; returns what to save of it, if that was the last."""
         live = self._live.get(document.oid)
         if live is None:
             return None
@@ -90,7 +115,7 @@ class Desk:
         if live.users or not self._writer.is_saved(document.oid):
             return None
         del self._live[document.oid]
-        return document.encode(), live.position
+        return Left(document.encode(), live.position, live.undo(sys.maxsize))
 
     def sweep(self) -> None:
         """Forget documents that nobody uses and that could not be saved when they were let go of."""
@@ -124,6 +149,7 @@ class Desk:
         if live is None:
             return Summary(oid, None, 0, False)
         # What is not committed yet may stand in it: then it counts as behind, should we crash now.
-        listed = live.position - (not self._writer.is_saved(oid))
+        saved = self._writer.is_saved(oid)
+        undo = live.undo(UNDO_AT_COMMIT) if saved else None
         text = msgspec.json.encode(live.document.summary()).decode()
-        return Summary(oid, text, listed, live.document.newer)
+        return Summary(oid, text, live.position - (not saved), live.document.newer, undo)

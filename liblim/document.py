@@ -7,23 +7,28 @@
         body = Text()
         pinned = Flag()
 
-A field in the class body is a prototype; each document gets its own, bound to its author.
+A field in the class body is a prototype; each document gets its own, bound to its author.  What is declared
+wrongly raises DefinitionError there and then.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from liblim.crdt.author import Author
 from liblim.crdt.field import Field
 from liblim.crdt.ops import width
+from liblim.crdt.text import Text
+from liblim.crdt.values import read
 from liblim.errors import DefinitionError, OperationError
 
 STATE_VERSION = 0
+
+D = TypeVar("D")
 
 
 class Effect(NamedTuple):
@@ -36,22 +41,27 @@ class Effect(NamedTuple):
 class Document:
     """One synced object: an ``oid`` (32 hex digits), a kind, and its fields.
 
-    Documents come from ``Database.create`` and ``Database.get``.  Change them through their fields.
+    Documents come from ``Database.create`` and ``Database.get``.  Change them through their fields, each of
+    which is an attribute under its name: ``note.body.insert(0, "text")``.
     """
 
     kind: ClassVar[str] = ""
     fields: ClassVar[Mapping[str, Field]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Collect the fields; raises DefinitionError where the type is declared wrongly."""
+        """Collect the fields.
+
+        Raises DefinitionError, which names the field, where one is none or cannot have its name or default,
+        and where another type at the top level of a module has the same kind.
+        """
         super().__init_subclass__(**options)
+        _check_kind(cls)
+        for name, value in vars(cls).items():
+            wrong = _what_is_wrong(cls, name, value)
+            if wrong:
+                raise DefinitionError(f"{cls.__name__}.{name}: {wrong}.")
+        _check_annotations(cls)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
-        for name in own:
-            if name.startswith("_") or hasattr(Document, name) or len(name) > 64:
-                raise DefinitionError(f"{cls.__name__}.{name}: a field cannot have this name")
-        kind: object = cls.kind
-        if not isinstance(kind, str) or not 1 <= len(kind) <= 64:
-            raise DefinitionError(f"{cls.__name__}.kind has to be a name of 1 to 64 characters")
         cls.fields = {**cls.fields, **own}
 
     def __init__(self, oid: str, author: Author) -> None:
@@ -135,9 +145,9 @@ class Document:
         """
         try:
             (size,) = struct.unpack_from(">I", state)
-            index = msgspec.json.decode(state[4 : 4 + size], type=_StateIndex)
-        except (struct.error, msgspec.DecodeError) as error:
-            raise OperationError(f"a document's state cannot be read: {error}") from None
+        except struct.error:
+            raise OperationError("This is not the state of a document: it is too short.") from None
+        index = read(state[4 : 4 + size], _StateIndex, "the state of a document")
         if index.version != STATE_VERSION or {name for name, _ in index.fields} != set(self.fields):
             raise OperationError("a document's state is of another version")
         if index.newer:
@@ -149,6 +159,83 @@ class Document:
             assert field is not None
             field.load(state[start : start + length])
             start += length
+
+    def encode_history(self) -> bytes:
+        """What can be undone and redone in the texts, for this device alone; empty where nothing can."""
+        texts = {
+            name: field for name in self.fields if isinstance(field := self._field(name), Text)
+        }
+        kept = {name: blob for name, text in texts.items() if (blob := text.encode_history())}
+        fields = {name: msgspec.Raw(blob) for name, blob in kept.items()}
+        return msgspec.json.encode(_Histories(0, fields)) if fields else b""
+
+    def load_history(self, blob: bytes) -> None:
+        """Take over what ``encode_history`` gave.
+
+        Raises OperationError where it is none, or the history of a text does not fit that: such are dropped.
+        """
+        histories = read(blob, _Histories, "what can be undone in a document")
+        for name, history in histories.fields.items():
+            field = self._field(name)
+            if isinstance(field, Text):
+                field.load_history(bytes(history))
+
+
+_RESERVED = frozenset({"oid", "author", "newer"})
+"""Attributes that each document gets when it is made."""
+
+
+def _what_is_wrong(cls: type[Document], name: str, value: object) -> str:
+    """Why a type cannot have this in its body; empty where it can."""
+    if isinstance(value, type) and issubclass(value, Field):
+        return f"a field is made by a call, {value.__name__}(...)"
+    if not isinstance(value, Field):
+        return "this is a field of the type that it derives from" if name in cls.fields else ""
+    if name.startswith("_") or hasattr(Document, name) or name in _RESERVED or len(name) > 64:
+        return "a field cannot have this name"
+    try:
+        value.check_definition()
+    except DefinitionError as error:
+        return str(error).removesuffix(".")
+    return ""
+
+
+def _check_annotations(cls: type[Document]) -> None:
+    """Refuse a field that is only annotated, ``body: Text``: there would be none."""
+    names = {field.__name__ for field in _all_subclasses(Field)}  # type: ignore[type-abstract]
+    for name, annotation in vars(cls).get("__annotations__", {}).items():
+        wanted = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        wanted = wanted.partition("[")[0].rpartition(".")[2]
+        if wanted in names and name not in vars(cls) and name not in cls.fields:
+            raise DefinitionError(f"{cls.__name__}.{name}: write {name} = {wanted}(...).")
+
+
+def _check_kind(cls: type[Document]) -> None:
+    kind: object = cls.kind
+    if not isinstance(kind, str) or not 1 <= len(kind) <= 64:
+        raise DefinitionError(f"{cls.__name__}.kind has to be a name of 1 to 64 characters")
+    for other in _all_subclasses(Document):
+        if (
+            other.kind == kind
+            and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__)
+            # A type that is made in a function may stand in for another.
+            and "<locals>" not in cls.__qualname__ + other.__qualname__
+        ):
+            raise DefinitionError(
+                f"{cls.__name__}.kind: {other.__module__}.{other.__qualname__} has the kind {kind!r} too"
+            )
+
+
+def _all_subclasses(cls: type[D]) -> Iterator[type[D]]:
+    """The classes that derive from this one, directly or not."""
+    for derived in cls.__subclasses__():
+        yield derived
+        yield from _all_subclasses(derived)
+
+
+class _Histories(msgspec.Struct):
+    version: Literal[0]
+    fields: dict[str, msgspec.Raw]
 
 
 class _StateIndex(msgspec.Struct):

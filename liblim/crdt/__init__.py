@@ -1,4 +1,4 @@
-"""Replicated values that merge without conflicts: text, register, set, flag.
+"""Replicated values that merge without conflicts: text, register, sets, flag, counter.
 
 Two people edit one text, each on a copy of their own, and send each other what they did::
 
@@ -36,8 +36,10 @@ from __future__ import annotations
 
 from liblim.crdt.anchor import Anchor, Bias
 from liblim.crdt.author import Author
+from liblim.crdt.counter import Counter
 from liblim.crdt.field import Field
 from liblim.crdt.flag import Flag
+from liblim.crdt.gset import GrowSet
 from liblim.crdt.ops import Id, Op, Ref, width
 from liblim.crdt.orset import Set, SetEffect
 from liblim.crdt.register import Register
@@ -48,8 +50,10 @@ __all__ = [
     "Anchor",
     "Author",
     "Bias",
+    "Counter",
     "Field",
     "Flag",
+    "GrowSet",
     "Id",
     "Op",
     "Ref",

@@ -49,7 +49,8 @@ class Author:
             if self.begin is not None:
                 self.begin()
             self._open = True
-        if self.counter + n > COUNTER_LIMIT:
+        # What takes no counter still has one for its id.
+        if self.counter + max(n, 1) > COUNTER_LIMIT:
             raise OperationError("No counters are left.")
 
     def record(self, field: str, op: Op) -> int:

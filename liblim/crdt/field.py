@@ -46,6 +46,11 @@ class Field(metaclass=ABCMeta):
         live._reset()
         return live
 
+    def check_definition(self) -> None:
+        """Raise DefinitionError where this cannot be a field of a document type."""
+        if "_author" in self.__dict__:
+            raise DefinitionError(f"This {type(self).__name__} stands alone: declare a new one.")
+
     @abstractmethod
     def _blank(self) -> Self:
         """Another prototype with the same options."""

@@ -10,9 +10,10 @@ operation                         takes        means
 ``["+", ref, "chars"]``           len(chars)   text: insert after the element ``ref``
 ``["-", ref, n]``                 0            text: delete n elements, from ``ref`` upwards
 ``["=", value]``                  1            register: set
-``["add", value]``                1            set: add
+``["add", value]``                1            set, growing set: add
 ``["rm", [ref, ...]]``            1            set: undo these additions
 ``["on"]``, ``["off", [ref..]]``  1            flag: enable; undo these enablings
+``["inc", n]``                    1            counter: add ``n``, which may be negative
 ================================  ===========  ============================================
 
 A ``ref`` is ``0`` for the beginning of the text, an int ``c`` for the id ``(c, the operation's own

@@ -22,7 +22,8 @@ class Set(Field):
     """A set of JSON values (observed-remove: a removal takes away only additions that it has seen).
 
     Values are the same where their canonical JSON is: ``1``, ``1.0`` and ``True`` are three values.
-    Iteration is in the order of that JSON, so it is the same everywhere.
+    Iteration is in the order of that JSON, so it is the same everywhere.  The source is named in
+    ``liblim/crdt/tags.py``.
     """
 
     _tags: Tags

@@ -8,8 +8,8 @@ import msgspec
 
 from liblim.crdt.field import Field
 from liblim.crdt.ops import BEGINNING, Id, Op, check_id, check_length, check_op, unknown
-from liblim.crdt.values import canonical, parse
-from liblim.errors import OperationError
+from liblim.crdt.values import canonical, parse, read
+from liblim.errors import DefinitionError, OperationError
 
 V = TypeVar("V")
 
@@ -28,7 +28,9 @@ class _State(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class Register(Field, Generic[V]):
     """A JSON value of the type of its default; any type, where the default is None.
 
-    The write with the greatest operation id (counter, then replica) wins, never the latest by a clock.
+    The write with the greatest operation id (counter, then replica) wins, never the latest by a clock: one
+    that had seen another wins over it.  After Shapiro et al., "A comprehensive study of Convergent and
+    Commutative Replicated Data Types" (2011), specification 9, with Lamport's clock for the time.
     """
 
     _default: V
@@ -37,8 +39,16 @@ class Register(Field, Generic[V]):
     _version: dict[str, int]
 
     def __init__(self, default: V) -> None:
-        canonical(default)
+        """Declare one; ``default`` is its value until one is set, and has to be JSON."""
         self._default = default
+
+    def check_definition(self) -> None:
+        """Raise DefinitionError where this cannot be a field of a document type, for its default say."""
+        super().check_definition()
+        try:
+            canonical(self._default)
+        except OperationError as error:
+            raise DefinitionError(f"The default is impossible. {error}") from error
 
     def _blank(self) -> Self:
         return type(self)(self._default)
@@ -113,11 +123,8 @@ class Register(Field, Generic[V]):
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         if blob[:1] != bytes([VERSION]):
             raise OperationError("This is not the state of a register, or of a newer version.")
-        try:
-            state = msgspec.json.decode(blob[1:], type=_State)
-            value = msgspec.json.decode(state.value)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise OperationError(f"This is not the state of a register: {error}.") from error
+        state = read(blob[1:], _State, "the state of a register")
+        value = read(state.value, object, "the value of a register")
         for replica, counter in state.version.items():
             check_id(counter, replica)
         if (state.counter, state.replica) != BEGINNING:

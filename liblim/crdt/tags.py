@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from liblim.crdt.ops import Id, Op, check_id, make_ref, read_ref
-from liblim.crdt.values import canonical
+from liblim.crdt.values import canonical, read
 from liblim.errors import OperationError
 
 VERSION = 0
@@ -90,13 +90,11 @@ class Tags:
         """The tags that these bytes hold.  Raises OperationError where they hold none."""
         if blob[:1] != bytes([VERSION]):
             raise OperationError("This is not the state of a set or flag, or of a newer version.")
-        try:
-            state = msgspec.json.decode(blob[1:], type=_State)
-            standing = [
-                (tag, owner, msgspec.json.decode(raw)) for tag, owner, raw in state.standing
-            ]
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise OperationError(f"This is not the state of a set or flag: {error}.") from error
+        state = read(blob[1:], _State, "the state of a set or flag")
+        standing = [
+            (tag, owner, read(value, object, "a value of a set or flag"))
+            for tag, owner, value in state.standing
+        ]
         tags = cls()
         tags.version = state.version
         for replica, counter in state.version.items():

@@ -23,7 +23,7 @@ from liblim.crdt.rga import Piece, Rga
 from liblim.crdt.span import Span
 from liblim.crdt.splice import Splice
 from liblim.crdt.state import decode_text, encode_text, glance
-from liblim.crdt.undo import Group, History, Renames, Step
+from liblim.crdt.undo import Group, History, Renames, Step, decode_history, encode_history
 from liblim.errors import OperationError
 
 
@@ -42,6 +42,10 @@ class _Typing:
 @interpreted
 class Text(Field):
     """A sequence of Unicode code points, merged character by character (an RGA).
+
+    Runs that several people type forward at one place do not mix: the one whose first character has the
+    greater id stands first.  Deleting wins and is final: what is undone comes back as new characters.
+    After Roh et al., "Replicated abstract data types" (2011); ``liblim/crdt/rga.py`` says how.
 
     Positions and lengths count code points.  Edits take effect at once and wait in the author to be
     taken as operations; what others did comes in by :meth:`apply` or :meth:`apply_op`, which return
@@ -155,6 +159,7 @@ class Text(Field):
         self._check_range(pos, n)
         both = n > 0 and text != ""
         if both:
+            self._author.start(len(text))  # before the half of it is done
             self._history.end_group()
         self.delete(pos, n)
         if both:
@@ -207,9 +212,11 @@ class Text(Field):
         """Take back the last group of ``source`` that still has an effect; ``target`` gets its reverse."""
         effect: list[Splice] = []
         self.end_group()
-        if source:
-            self._author.start(0)
         while source and not effect:
+            # Before anything of it is done.
+            self._author.start(
+                sum([len(step.text) for step in source[-1] if step.text is not None])
+            )
             reverse: Group = []
             renames = Renames()
             for step in reversed(source[-1]):
@@ -250,6 +257,30 @@ class Text(Field):
             renames.add((old, step.replica), n, (counter, replica))
             reverse.append(Step(counter, replica, n, None))
             splices.append(effect, Splice(pos, 0, part))
+
+    def encode_history(self) -> bytes:
+        """The last 100 groups to undo, and to redo, as bytes: for this device, which made the edits.
+
+        Empty where there are none.  What would make it much longer than 1 MiB is left out, the oldest first.
+        """
+        return encode_history(self._history)
+
+    def load_history(self, blob: bytes) -> None:
+        """Take over an encoded history in place of the own.
+
+        Raises OperationError, with nothing touched, where it is none, or is not of this text: where it names
+        elements that are not here, or are not deleted though it deleted them.
+        """
+        history = decode_history(blob)
+        for step in history.steps():
+            here = list(self._rga.runs(step.counter, step.replica, step.length))
+            if sum([n for _, n in here]) != step.length or (
+                step.text is not None
+                and any(self._rga.visible(start, step.replica, n) for start, n in here)
+            ):
+                raise OperationError("This history of undoing is not of this text.")
+        self.end_group()
+        self._history = history
 
     # What others did
 
@@ -351,7 +382,7 @@ class Text(Field):
         counter, replica, bias = anchor
         if not counter:
             return 0 if bias is Bias.LEFT else len(self)
-        span = self._rga.find(counter, replica)
+        span = self._rga.find(counter, replica) if counter > 0 else None
         if span is None:
             raise OperationError("The anchor names an element that is not here.")
         pos = self._rga.place(span)[1]
@@ -362,7 +393,7 @@ class Text(Field):
     # State
 
     def encode(self) -> bytes:
-        """The state as bytes; the history of undoing is not in it."""
+        """The state as bytes; the history of undoing is not in it (see :meth:`encode_history`)."""
         return encode_text(self._rga, self._marks)
 
     @staticmethod

@@ -3,17 +3,26 @@
 Undoing is editing: own inserts are deleted again, and own deletions inserted again, under new ids.
 Steps name elements by id; so wherever elements were brought back, the other steps that name them
 learn the new ids.
+
+A history can be kept on the device that made it: encoded, it is the JSON ``[0, undos, redos]``, where each
+step is ``[counter, replica, n]`` for an insert and ``[counter, replica, "chars"]`` for a deletion.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import chain
 from operator import itemgetter
+from typing import Any, Literal
 
-from liblim.crdt.ops import Id
+import msgspec
+
+from liblim.crdt.ops import Id, check_id, check_text
 from liblim.crdt.rga import Piece
 from liblim.crdt.splice import Splice
+from liblim.crdt.values import read
+from liblim.errors import OperationError
 
 MOST_GROUPS = 1000
 """So many groups can be undone; older ones are forgotten."""
@@ -21,7 +30,15 @@ MOST_TEXT = 16 * 2**20
 """So many deleted characters are kept for undoing."""
 LONGEST_STEP = 4096
 """A longer deletion is not widened: that would copy it with every keystroke."""
+KEPT_GROUPS = 100
+"""So many groups are kept of those to undo, and of those to redo, when a history is encoded."""
+KEPT_SIZE = 2**20
+"""Characters that an encoded history holds about, of either: the groups beyond, the oldest, are left out."""
+_STEP_SIZE = 32
+"""What a step counts beside its text."""
 
+_Groups = list[list[tuple[int, str, int | str]]]
+_KEPT: Any = tuple[Literal[0], _Groups, _Groups]
 _START = itemgetter(0)
 
 
@@ -163,6 +180,14 @@ class History:
             kept = max(splice.pos, self.caret - splice.removed)
             self.caret = kept + len(splice.inserted)
 
+    def steps(self) -> Iterator[Step]:
+        """All steps, those to undo and those to redo."""
+        return chain.from_iterable(self.undos + self.redos)
+
+    def count(self) -> None:
+        """Count anew the characters that are kept."""
+        self._held = sum([_size(group) for group in self.undos + self.redos])
+
     def turn(self, source: list[Group], target: list[Group], reverse: Group, new: Renames) -> None:
         """Move on from the last group of ``source`` to its reverse, which goes to ``target``."""
         self._held += _size(reverse) - _size(source.pop())
@@ -171,6 +196,49 @@ class History:
         if new:
             for group in self.undos + self.redos:
                 new.apply(group)
+
+
+def encode_history(history: History) -> bytes:
+    """The last steps to undo and to redo; empty where there are none."""
+    undos, redos = _newest(history.undos), _newest(history.redos)
+    return msgspec.json.encode((0, undos, redos)) if undos or redos else b""
+
+
+def _newest(groups: list[Group]) -> _Groups:
+    """The newest of these groups, within the bounds."""
+    kept: _Groups = []
+    room = KEPT_SIZE
+    for group in reversed(groups[-KEPT_GROUPS:]):
+        room -= _size(group) + _STEP_SIZE * len(group)
+        if room < 0:
+            break
+        kept.append([(s.counter, s.replica, s.text or s.length) for s in group])
+    return kept[::-1]
+
+
+def decode_history(blob: bytes) -> History:
+    """The history that these bytes hold.  Raises OperationError where they hold none."""
+    history = History()
+    if not blob:
+        return history
+    undos: _Groups
+    redos: _Groups
+    _, undos, redos = read(blob, _KEPT, "a history of undoing")
+    history.undos = [[_step(*step) for step in group] for group in undos if group]
+    history.redos = [[_step(*step) for step in group] for group in redos if group]
+    history.count()
+    return history
+
+
+def _step(counter: int, replica: str, what: int | str) -> Step:
+    text = what if isinstance(what, str) else None
+    n = what if isinstance(what, int) else len(what)
+    if n < 1:
+        raise OperationError("A step of undoing is about one element at least.")
+    check_id(counter, replica, n)
+    if text is not None:
+        check_text(text)
+    return Step(counter, replica, n, text)
 
 
 def _size(group: Group) -> int:

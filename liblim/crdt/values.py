@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from liblim.crdt.ops import COUNTER_LIMIT, check_text
 from liblim.errors import OperationError
+
+T = TypeVar("T")
 
 DEEPEST = 32
 """So many lists and objects may lie in each other."""
@@ -27,6 +29,14 @@ def canonical(value: object) -> str:
 def parse(text: str) -> Any:
     """The value of a canonical text; each call makes a new one."""
     return msgspec.json.decode(text)
+
+
+def read(octets: bytes | msgspec.Raw, form: type[T], what: str) -> T:
+    """The JSON in ``octets``, of this form.  Raises OperationError, which says ``what`` it should be."""
+    try:
+        return msgspec.json.decode(octets, type=form)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise OperationError(f"This is not {what}: {error}.") from error
 
 
 def _check(value: object, depth: int) -> None:

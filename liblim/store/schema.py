@@ -1,7 +1,8 @@
 """The tables, as a list of migrations: entry *n* brings a database from version *n* to *n* + 1.
 
 ``replicas``, ``changes``, ``frontier``, ``aside``, ``epochs`` and ``certificates`` are the truth.
-``documents`` and ``touches`` are derived from them.
+``documents`` and ``touches`` are derived from them.  ``undo`` is this device's own, and may be lost: what can
+be undone in a document, having seen the log up to ``position``.
 What a change's header says twice is stored once: ``prev`` is the hash of the row before it (of a replica's
 first change, the replica's salt), and ``body_hash`` is only there where the body is not.
 """
@@ -89,5 +90,12 @@ MIGRATIONS: tuple[str, ...] = (
 
     ALTER TABLE replicas ADD COLUMN salt BLOB NOT NULL DEFAULT x'';
     ALTER TABLE aside ADD COLUMN device TEXT NOT NULL DEFAULT '';
+    """,
+    """
+    CREATE TABLE undo (
+        document INTEGER PRIMARY KEY REFERENCES documents,
+        position INTEGER NOT NULL,
+        history BLOB NOT NULL
+    ) STRICT;
     """,
 )

@@ -52,13 +52,15 @@ class DocumentRow(NamedTuple):
 class Summary(NamedTuple):
     """What lists show of a document, as JSON, having seen the log up to ``listed``.
 
-    ``text`` is ``None`` where it is still to be made.
+    ``text`` is ``None`` where it is still to be made.  ``undo`` is what can be undone in it, where that is
+    to be saved.
     """
 
     oid: str
     text: str | None
     listed: int
     newer: bool
+    undo: bytes | None = None
 
 
 _CHANGE = """
@@ -338,6 +340,44 @@ class Store:
         """Mark summaries as behind that had to pass something over.  Within a transaction."""
         self._db.execute("UPDATE documents SET listed = 0 WHERE newer")
 
+    # Undo: what this device alone keeps of a document
+
+    def undo(self, oid: str, device: str) -> bytes | None:
+        """What can be undone in a document, unless ``device``, this one, wrote in it since that was saved."""
+        query = (
+            "SELECT u.history FROM documents d JOIN undo u ON u.document = d.id "
+            "WHERE d.oid = ? AND NOT EXISTS ("
+            "SELECT 1 FROM touches t JOIN changes c ON c.position = t.position "
+            "JOIN replicas r ON r.id = c.replica "
+            "WHERE t.document = d.id AND t.position > u.position AND r.device = ?)"
+        )
+        with errors_in_words(self.path):
+            row = self._db.execute(query, (oid, device)).fetchone()
+        return row[0] if row else None
+
+    def save_undo(self, oid: str, history: bytes, position: int) -> None:
+        """Keep what can be undone in a document, having seen the log up to ``position``."""
+        with errors_in_words(self.path):
+            if history:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO undo SELECT id, ?, ? FROM documents WHERE oid = ?",
+                    (position, history, oid),
+                )
+            else:
+                self._db.execute(
+                    "DELETE FROM undo WHERE document = (SELECT id FROM documents WHERE oid = ?)",
+                    (oid,),
+                )
+
+    def trim_undo(self, most: int) -> None:
+        """Keep what can be undone only of the documents last written in."""
+        with errors_in_words(self.path):
+            self._db.execute(
+                "DELETE FROM undo WHERE position <= "
+                "(SELECT position FROM undo ORDER BY position DESC LIMIT 1 OFFSET ?)",
+                (most,),
+            )
+
     # Keys
 
     def epochs(self) -> list[bytes]:
@@ -368,7 +408,7 @@ class Store:
 
     def begin_anew(self) -> None:
         """Forget the log, the keys, and all that was derived.  Within a transaction."""
-        for table in ("touches", "documents", "frontier", "aside", "changes", "replicas"):
+        for table in ("undo", "touches", "documents", "frontier", "aside", "changes", "replicas"):
             self._db.execute(f"DELETE FROM {table}")
         for table in ("epochs", "certificates", "peers"):
             self._db.execute(f"DELETE FROM {table}")

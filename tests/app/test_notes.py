@@ -61,6 +61,13 @@ def test_an_edit_that_the_trashing_missed_keeps_the_note(edit: str) -> None:
     assert one.trashed
 
 
+def test_what_was_brought_from_another_library_cannot_be_undone() -> None:
+    brought = Note("1" * 32, Author("b"))
+    brought.bring(note("text"), "library")
+    assert str(brought.body) == "text"
+    assert not brought.body.can_undo
+
+
 def test_tags_and_pins_do_not_revive() -> None:
     one, other = note("text"), Note("0" * 32, Author("b"))
     copy(one, other)

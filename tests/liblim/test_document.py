@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liblim.crdt import Flag, Register, Set, Text
 from liblim.crdt.author import Author
@@ -115,13 +119,84 @@ def test_damaged_states_are_refused() -> None:
         Other(OID, Author("a")).load(state)
 
 
+@settings(deadline=None, max_examples=100)
+@given(place=st.integers(0, 10_000), octets=st.binary(max_size=3), cut=st.integers(0, 3))
+def test_a_damaged_state_is_refused_or_read(place: int, octets: bytes, cut: int) -> None:
+    one = thing()
+    one.body.insert(0, "text 😀")
+    one.tags.add(["a", 1])
+    one.pinned.enable()
+    one.place.set("here")
+    state = one.encode()
+    place %= len(state)
+    again = thing("b")
+    try:
+        again.load(state[:place] + octets + state[place + cut :])
+    except OperationError:
+        return
+    again.body.check_invariants()
+    again.summary()
+
+
+def declare(body: dict[str, Any], base: type[Document] = Document, kind: Any = "bad") -> type:
+    """A type whose class statement has this in its body."""
+    return type("Bad", (base,), {"kind": kind, "__module__": __name__, **body})
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"summary": Text()}, "summary"),
+        ({"kind": Text()}, "kind"),
+        ({"oid": Text()}, "oid"),
+        ({"author": Register(default="")}, "author"),
+        ({"newer": Flag()}, "newer"),
+        ({"_hidden": Text()}, "_hidden"),
+        ({"x" * 65: Text()}, "x" * 65),
+        ({"body": Text}, "body"),
+        ({"body": Text.new("a")}, "body"),
+        ({"__annotations__": {"body": "Text"}}, "body"),
+        ({"__annotations__": {"place": "liblim.Register[str]"}}, "place"),
+        ({"__annotations__": {"body": Text}}, "body"),
+        ({"place": Register(default=("a", "tuple"))}, "place"),
+        ({"place": Register(default=float("nan"))}, "place"),
+        ({"place": Register(default={1: 2})}, "place"),
+        ({"place": Register(default=2**53)}, "place"),
+        ({"place": Register(default="\ud800")}, "place"),
+    ],
+)
+def test_a_wrong_declaration_is_said_there_by_the_name_of_the_field(
+    body: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(DefinitionError, match=rf"Bad\.{name}\b"):
+        declare(body)
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", property(lambda self: 1)])
+def test_an_inherited_field_stays_one(value: object) -> None:
+    with pytest.raises(DefinitionError, match=r"Bad\.body"):
+        declare({"body": value}, Thing)
+
+
+@pytest.mark.parametrize("kind", ["", "x" * 65, None, 3])
+def test_a_kind_is_a_name(kind: object) -> None:
+    with pytest.raises(DefinitionError, match=r"Bad\.kind"):
+        declare({}, kind=kind)
+
+
+def test_a_kind_that_another_type_has_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"Bad\.kind.*things\.Thing has the kind 'thing'"):
+        declare({}, kind="thing")
+    with pytest.raises(DefinitionError, match=r"Bad\.kind.*things\.Thing"):
+        type("Bad", (Thing,), {"__module__": __name__})
+
+
+def test_a_module_that_is_loaded_again_may_declare_its_types_again() -> None:
+    again = type("Thing", (Document,), {"kind": "thing", "__module__": Thing.__module__})
+    assert issubclass(again, Document)
+
+
 def test_wrong_declarations_name_the_culprit() -> None:
-    with pytest.raises(DefinitionError, match="Bad.summary"):
-
-        class Bad(Document):
-            kind = "bad"
-            summary = Text()  # type: ignore[assignment]
-
     with pytest.raises(DefinitionError, match="Nameless.kind"):
 
         class Nameless(Document):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from itertools import permutations
+from random import Random
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liblim.crdt import Text
 
@@ -115,3 +119,85 @@ def test_moving_a_line_on_two_sides_makes_two_of_it(moves: tuple[str, str]) -> N
         texts[name].delete(0, 2)
         texts[name].insert(4, "1\n")
     assert merged(list(texts.values())) == "2\n3\n1\n1\n"
+
+
+@settings(deadline=None, max_examples=40)
+@given(rng=st.randoms(use_true_random=False))
+def test_words_typed_forward_at_one_place_stay_whole_whatever_arrives_meanwhile(
+    rng: Random,
+) -> None:
+    """However many type there, and whoever hears of whom in the middle of a word."""
+    texts = peers("[]", "abcd")
+    words = ["", "", "", ""]
+    for k, text in enumerate(texts):
+        text.insert(1, "0123"[k])
+        words[k] = "0123"[k]
+    log: list[list[list[Any]]] = [text.take_ops() for text in texts]
+    heard = [[0] * 4 for _ in texts]
+    for _ in range(30):
+        k, j = rng.randrange(4), rng.randrange(4)
+        text = texts[k]
+        if rng.random() < 0.5:
+            text.insert(str(text).index(words[k]) + len(words[k]), "wxyz"[k])
+            words[k] += "wxyz"[k]
+            log[k] += text.take_ops()
+        elif j != k:
+            text.apply(log[j][heard[k][j] :])
+            heard[k][j] = len(log[j])
+    for k, text in enumerate(texts):
+        for j in range(4):
+            if j != k:
+                text.apply(log[j])
+    assert len({str(text) for text in texts}) == 1
+    assert all(word in str(texts[0]) for word in words)
+
+
+def test_runs_typed_backward_interleave_but_each_keeps_its_order() -> None:
+    texts = peers("[]")
+    for text, word in zip(texts, ("abc", "xyz"), strict=True):
+        for char in reversed(word):
+            text.insert(1, char)
+    together = merged(texts)
+    assert together == "[xaybzc]"
+    assert [char for char in together if char in "abc"] == list("abc")
+    assert [char for char in together if char in "xyz"] == list("xyz")
+
+
+def test_a_run_typed_backward_by_one_and_forward_by_another() -> None:
+    a, b = peers("[]")
+    for char in "cba":
+        a.insert(1, char)
+    for k, char in enumerate("xyz"):
+        b.insert(1 + k, char)
+    assert merged([a, b]) == "[abxyzc]"  # the run goes between two that were typed backward
+
+
+def test_undoing_an_insert_that_another_wrote_into_leaves_what_that_wrote() -> None:
+    a, b = peers("[]")
+    a.insert(1, "mine")
+    b.apply(a.take_ops())
+    b.insert(3, "<theirs>")
+    a.undo()
+    assert merged([a, b]) == "[<theirs>]"
+
+
+def test_undoing_an_insert_that_another_deleted_does_nothing() -> None:
+    a, b = peers("[]")
+    a.insert(1, "mine")
+    b.apply(a.take_ops())
+    b.delete(1, 4)
+    a.undo()
+    assert merged([a, b]) == "[]"
+    a.redo()
+    b.undo()
+    # Each brings back what it had taken away, as with a deletion that both undo.
+    assert merged([a, b]) == "[minemine]"
+
+
+def test_one_undoes_a_deletion_that_the_other_made_too() -> None:
+    a, b = peers("keep this word")
+    a.delete(5, 5)
+    b.delete(5, 5)
+    a.undo()
+    # Its undo brings the word back as new elements, of which the other's deletion knew nothing.
+    assert merged([a, b]) == "keep this word"

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liblim.crdt import Field, Flag, Register, Set, Text, width
+from liblim.crdt import (
+    Anchor,
+    Author,
+    Bias,
+    Counter,
+    Field,
+    Flag,
+    GrowSet,
+    Register,
+    Set,
+    Text,
+    width,
+)
 from liblim.errors import OperationError
+from tests.liblim.crdt.histories import each_field, write
 
 LIMIT = 2**53
 
@@ -151,6 +166,30 @@ FLAG: list[Any] = [
 ]
 
 
+COUNTER: list[Any] = [
+    [9, "b", "inc"],
+    [9, "b", "inc", 1, 1],
+    [9, "b", "inc", None],
+    [9, "b", "inc", True],
+    [9, "b", "inc", 1.0],
+    [9, "b", "inc", "1"],
+    [9, "b", "inc", LIMIT],
+    [9, "b", "inc", -LIMIT],
+    [9, "b", "inc", 2**80],
+    [9, "b", "add", 1],
+]
+
+GROWSET: list[Any] = [
+    [9, "b", "add"],
+    [9, "b", "add", 1, 2],
+    [9, "b", "add", float("nan")],
+    [9, "b", "add", b"x"],
+    [9, "b", "add", {"deep": ["\ud800"]}],
+    [9, "b", "add", 2**70],
+    [9, "b", "rm", [[1, "a"]]],
+]
+
+
 def text() -> Text:
     """Abcde with "cd" deleted, an element of a third replica, and a deleted one of a fourth."""
     field = Text.new("me")
@@ -180,9 +219,30 @@ def flag() -> Flag:
     return field
 
 
+def counter() -> Counter:
+    """A counter at -2."""
+    field = Counter.new("me")
+    field.apply([[1, "a", "inc", 5], [2, "a", "inc", -7]])
+    return field
+
+
+def growset() -> GrowSet:
+    """A growing set with two values."""
+    field = GrowSet.new("me")
+    field.apply([[1, "a", "add", "x"], [2, "a", "add", "y"]])
+    return field
+
+
 CASES: list[tuple[Callable[[], Field], Any]] = [
     (make, op)
-    for make, ops in ((text, TEXT), (register, REGISTER), (set_, SET), (flag, FLAG))
+    for make, ops in (
+        (text, TEXT),
+        (register, REGISTER),
+        (set_, SET),
+        (flag, FLAG),
+        (counter, COUNTER),
+        (growset, GROWSET),
+    )
     for op in MALFORMED + ops
 ]
 
@@ -226,11 +286,13 @@ JSON = st.recursive(
 OPS = st.tuples(
     st.integers(1, 12),
     st.sampled_from("abc"),
-    st.sampled_from(["+", "-", "=", "add", "rm", "on", "off"]),
+    st.sampled_from(["+", "-", "=", "add", "rm", "on", "off", "inc"]),
 ).flatmap(lambda head: st.lists(JSON, max_size=3).map(lambda tail: [*head, *tail]))
 
 
-@pytest.mark.parametrize("make", [text, register, set_, flag], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [text, register, set_, flag, counter, growset], ids=lambda make: make.__name__
+)
 @settings(deadline=None, max_examples=100)
 @given(ops=st.lists(OPS | JSON, max_size=6))
 def test_anything_is_applied_or_refused(make: Callable[[], Field], ops: list[Any]) -> None:
@@ -246,3 +308,130 @@ def test_anything_is_applied_or_refused(make: Callable[[], Field], ops: list[Any
     again = make()
     again.load(field.encode())
     assert again.encode() == field.encode()
+
+
+RANDOM = st.randoms(use_true_random=False)
+
+
+def spoilt(op: list[Any], rng: Random) -> list[Any]:
+    """The same operation with one item replaced by what nobody sends."""
+    items = list(op)
+    k = rng.randrange(len(items))
+    odd: list[Any] = [
+        None,
+        True,
+        -1,
+        0,
+        1,
+        1.5,
+        LIMIT - 1,
+        LIMIT,
+        2**80,
+        "",
+        "\ud800",
+        "x\udfff",
+        [],
+    ]
+    item = rng.choice([*odd, items[k - 1], [items[k]], [1, "nobody"], [LIMIT - 1, "a"], "abc"])
+    return [*items[:k], item, *items[k + 1 :]]
+
+
+@each_field
+@settings(deadline=None, max_examples=40)
+@given(rng=RANDOM)
+def test_a_spoilt_operation_is_refused_or_harms_nothing(prototype: Field, rng: Random) -> None:
+    """Bytes, version and what can be undone are as before a refusal; what is taken leaves a sound state."""
+    field = prototype.bind("", Author("z"))
+    for event in write(prototype, rng, 12):
+        before = field.encode(), field.version
+        try:
+            field.apply([spoilt(event.op, rng)])
+        except OperationError:
+            assert (field.encode(), field.version) == before
+        if isinstance(field, Text):
+            field.check_invariants()
+            assert not field.can_undo
+        again = prototype.bind("", Author("z"))
+        again.load(field.encode())
+        assert again.encode() == field.encode()
+        with contextlib.suppress(OperationError):  # its ids may be taken, its past missing
+            field.apply([event.op])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.insert(6, "x"),
+        lambda text: text.insert(-1, "x"),
+        lambda text: text.insert(1, "\ud83d"),
+        lambda text: text.insert(1, "ok\udc00"),
+        lambda text: text.insert(1, b"x"),
+        lambda text: text.delete(3, 3),
+        lambda text: text.delete(-1, 1),
+        lambda text: text.delete(1, -1),
+        lambda text: text.replace(0, 6, "x"),
+        lambda text: text.replace(0, 1, "\udc00"),
+        lambda text: text.slice(4, 2),
+        lambda text: text.anchor(6, Bias.LEFT),
+        lambda text: text.position(Anchor(9, "z", Bias.LEFT)),
+    ],
+)
+def test_an_impossible_edit_changes_nothing(edit: Callable[[Text], object]) -> None:
+    calls: list[int] = []
+    text = Text().bind("body", Author("me", begin=lambda: calls.append(1)))
+    text.apply_op(1, "a", ["+", 0, "abcde"])
+    before = text.encode()
+    with pytest.raises((OperationError, IndexError, TypeError)):  # the last where it is compiled
+        edit(text)
+    assert (text.encode(), text.take_ops(), text.can_undo, calls) == (before, [], False, [])
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.insert(1, "new"),
+        lambda text: text.replace(1, 2, "new"),
+        lambda text: text.delete(1, 1),
+        lambda text: text.undo(),
+    ],
+    ids=["insert", "replace", "delete", "undo"],
+)
+def test_with_few_counters_left_an_edit_is_done_whole_or_not_at_all(
+    left: int, edit: Callable[[Text], object]
+) -> None:
+    """And what is done is taken by the others: its ids are within the limit."""
+    text, other = Text.new("me"), Text.new("other")
+    text.insert(0, "hello")
+    text.insert(2, "XX")
+    text.delete(1, 4)
+    ops = text.take_ops()
+    text._author.observe(LIMIT - 1 - left)
+    other.apply(ops)
+    before = text.encode()
+    refused = ""
+    try:
+        edit(text)
+    except OperationError as error:
+        refused = str(error)
+    ops = text.take_ops()
+    if refused:
+        assert "counters" in refused
+        assert (text.encode(), ops, text.can_undo) == (before, [], True)
+    other.apply(ops)
+    assert list(other.elements()) == list(text.elements())
+    text.check_invariants()
+
+
+def test_at_the_last_counter_nothing_more_is_written() -> None:
+    text = Text.new("me")
+    text.apply([[LIMIT - 1, "a", "+", 0, "x"]])
+    with pytest.raises(OperationError, match="counters"):
+        text.insert(0, "y")
+    with pytest.raises(OperationError, match="counters"):
+        text.delete(0, 1)
+    flag = Flag.new("me")
+    flag.apply([[LIMIT - 1, "a", "on"]])
+    with pytest.raises(OperationError, match="counters"):
+        flag.disable()
+    assert (str(text), bool(flag), text.take_ops(), flag.take_ops()) == ("x", True, [], [])

@@ -5,8 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liblim.crdt import Author, Text, undo
+from liblim.errors import OperationError
+from tests.liblim.crdt.histories import edit_text
 from tests.liblim.crdt.network import spliced
 
 
@@ -334,3 +338,151 @@ def test_undoing_all_leaves_what_the_others_wrote(case: int) -> None:
         a.undo()
     assert str(a) == theirs
     swap(a, b)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rng=st.randoms(use_true_random=False))
+def test_a_history_that_was_kept_undoes_and_redoes_what_it_would_have(rng: Random) -> None:
+    a, b = peers("some text to begin with")
+    for _ in range(15):
+        edit_text(rng.choice([a, a, b]), rng)
+        if rng.random() < 0.3:
+            swap(a, b)
+    swap(a, b)
+    a.end_group()
+    again = Text.decode(a.encode(), "a")
+    again._author.counter = a._author.counter
+    again.load_history(a.encode_history())
+    assert (again.can_undo, again.can_redo) == (a.can_undo, a.can_redo)
+    for _ in range(30):
+        kind = rng.randrange(5)
+        if kind < 2:
+            assert again.undo() == a.undo()
+        elif kind < 3:
+            assert again.redo() == a.redo()
+        elif kind < 4:
+            edit_text(b, rng)
+            ops = b.take_ops()
+            assert again.apply(ops) == a.apply(ops)
+        ops = a.take_ops()
+        assert again.take_ops() == ops
+        b.apply(ops)
+        assert (again.can_undo, again.can_redo) == (a.can_undo, a.can_redo)
+    again.check_invariants()
+    assert again.encode() == a.encode() == b.encode()
+
+
+def test_the_last_hundred_steps_are_kept() -> None:
+    a, _ = peers("")
+    for _ in range(150):
+        a.insert(0, "x")
+        a.end_group()
+    again = Text.decode(a.encode(), "a")
+    again.load_history(a.encode_history())
+    while again.can_undo:
+        again.undo()
+    assert len(again) == 50
+    kept = again.encode_history()
+    again = Text.decode(again.encode(), "a")
+    again.load_history(kept)
+    while again.can_redo:
+        again.redo()
+    assert str(again) == "x" * 150
+
+
+def test_what_is_kept_is_bounded_and_the_newest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "KEPT_SIZE", 1000)
+    a, _ = peers("0123456789" * 200)
+    for n in (10, 600, 300):
+        a.delete(0, n)
+        a.end_group()
+    assert len(a.encode_history()) < 1100
+    again = Text.decode(a.encode(), "a")
+    again.load_history(a.encode_history())
+    again.undo()
+    assert len(again) == 2000 - 610
+    again.undo()
+    assert not again.can_undo
+    assert len(again) == 2000 - 10
+
+
+def test_typing_goes_on_after_a_history_was_loaded() -> None:
+    a, b = peers("")
+    a.insert(0, "ab")
+    a.load_history(b"")
+    a.insert(2, "c")
+    a.insert(3, "d")
+    assert a.undo() == [(2, 2, "")]
+    assert not a.can_undo
+    swap(a, b)
+    assert str(b) == "ab"
+
+
+def test_nothing_to_keep() -> None:
+    a, _ = peers("not mine")
+    assert a.encode_history() == b""
+    a.insert(0, "x")
+    a.load_history(b"")
+    assert not a.can_undo
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"\0",
+        b"{}",
+        b"[]",
+        b"[0,[],[],[]]",
+        b"[1,[],[]]",
+        b"[0,[1],[]]",
+        b'[0,[[[1,"b"]]],[]]',
+        b'[0,[[[1,"b",0]]],[]]',
+        b'[0,[[[1,"b",-1]]],[]]',
+        b'[0,[[[1,"b",""]]],[]]',
+        b'[0,[[[0,"b",1]]],[]]',
+        b'[0,[[[1,"",1]]],[]]',
+        b'[0,[[[1,"b",9007199254740991]]],[]]',
+        b'[0,[[[1,"b",true]]],[]]',
+        b'[0,[[[1,"b",1.5]]],[]]',
+        # not of this text
+        b'[0,[[[1,"z",1]]],[]]',
+        b'[0,[[[3,"b",2]]],[]]',
+        b'[0,[],[[[9,"b",1]]]]',
+        # said to be deleted, and is not
+        b'[0,[[[1,"b","a"]]],[]]',
+        b'[0,[],[[[2,"b","bc"]]]]',
+    ],
+)
+def test_a_history_that_is_none_or_does_not_fit_is_refused(blob: bytes) -> None:
+    a, b = peers("abc")
+    b.delete(2, 1)
+    a.apply(b.take_ops())
+    a.insert(0, "x")
+    before = a.encode(), a.encode_history()
+    with pytest.raises(OperationError):
+        a.load_history(blob)
+    assert (a.encode(), a.encode_history()) == before
+
+
+@settings(deadline=None, max_examples=60)
+@given(place=st.integers(0, 1000), octets=st.binary(max_size=3), cut=st.integers(0, 3))
+def test_a_damaged_history_is_refused_or_does_what_it_says(
+    place: int, octets: bytes, cut: int
+) -> None:
+    a, b = peers("one two three")
+    a.delete(4, 4)
+    a.insert(0, "abc")
+    a.undo()
+    kept = a.encode_history()
+    place %= len(kept)
+    try:
+        a.load_history(kept[:place] + octets + kept[place + cut :])
+    except OperationError:
+        assert a.encode_history() == kept
+    while a.can_redo:
+        a.redo()
+    while a.can_undo:
+        a.undo()
+    a.check_invariants()
+    b.apply(a.take_ops())
+    assert list(a.elements()) == list(b.elements())
