@@ -42,7 +42,8 @@ CHECKS = (
     ("lint-imports", "--no-logo"),
 )
 COMPILED_TESTS = ("tests/liblim/crdt", "tests/liblim/test_traces.py", "tests/vectors")
-PYTEST = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
+# One process more than processors: tests of networks and processes mostly wait.
+PYTEST = (f"--numprocesses={min(4, 1 + (os.cpu_count() or 1))}", "--dist=worksteal")
 
 
 def run(arguments: list[str]) -> int:
