@@ -146,19 +146,28 @@ class Body(msgspec.Struct, frozen=True):
     ops: list[list[Any]]
 
 
+DICTIONARY = (
+    b'"],["body","-",[,1],1],["body","=","add","rm","on","off"'
+    b'{"oid":"","kind":"note","ops":[["body","+",0," the "]]}'
+)
+"""What deflating a body begins after, so that what most bodies have in common takes next to nothing."""
+
 _body_decoder = msgspec.json.Decoder(Body)
 
 
 def pack_body(body: Body) -> bytes:
     """Write a body as it goes under the seal: a flag byte, then JSON, deflated where smaller.
 
+    It is deflated (RFC 1951) after ``DICTIONARY``: most changes are a few words, and look alike but for them.
+
     Raises ChangeError where the JSON is over ``MAX_BODY``.
     """
     plain = msgspec.json.encode(body)
     if len(plain) > MAX_BODY:
         raise ChangeError(f"a change's body of {len(plain)} bytes is over the limit")
-    packed = zlib.compress(plain)
-    return b"\x01" + packed if len(packed) < len(plain) else b"\x00" + plain
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS, zdict=DICTIONARY)
+    packed = deflater.compress(plain) + deflater.flush()
+    return b"\x02" + packed if len(packed) < len(plain) else b"\x00" + plain
 
 
 def unpack_body(data: bytes) -> Body:
@@ -168,7 +177,9 @@ def unpack_body(data: bytes) -> Body:
     """
     flag, payload = data[:1], data[1:]
     if flag == b"\x01":
-        payload = _inflate(payload)
+        payload = _inflate(payload, zlib.decompressobj())
+    elif flag == b"\x02":
+        payload = _inflate(payload, zlib.decompressobj(-zlib.MAX_WBITS, DICTIONARY))
     elif flag != b"\x00":
         raise ChangeError("a change's body has a form that this version does not know")
     elif len(payload) > MAX_BODY:
@@ -179,8 +190,7 @@ def unpack_body(data: bytes) -> Body:
         raise ChangeError(f"a change's body cannot be read: {error}") from None
 
 
-def _inflate(payload: bytes) -> bytes:
-    inflater = zlib.decompressobj()
+def _inflate(payload: bytes, inflater: zlib._Decompress) -> bytes:
     try:
         plain = inflater.decompress(payload, MAX_BODY)
     except zlib.error as error:

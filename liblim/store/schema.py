@@ -4,7 +4,8 @@
 ``documents`` and ``touches`` are derived from them.  ``undo`` is this device's own, and may be lost: what can
 be undone in a document, having seen the log up to ``position``.
 What a change's header says twice is stored once: ``prev`` is the hash of the row before it (of a replica's
-first change, the replica's salt), and ``body_hash`` is only there where the body is not.
+first change, the replica's salt), and ``body_hash`` is only there where the body is not.  An epoch's name is
+stored once, in ``epoch_names``.
 """
 
 from __future__ import annotations
@@ -97,5 +98,16 @@ MIGRATIONS: tuple[str, ...] = (
         position INTEGER NOT NULL,
         history BLOB NOT NULL
     ) STRICT;
+
+    CREATE TABLE epoch_names (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE
+    ) STRICT;
+
+    INSERT INTO epoch_names (name) SELECT DISTINCT epoch FROM changes;
+    ALTER TABLE changes ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+    UPDATE changes SET sealed = (SELECT id FROM epoch_names WHERE name = changes.epoch);
+    ALTER TABLE changes DROP COLUMN epoch;
+    ALTER TABLE changes RENAME COLUMN sealed TO epoch;
     """,
 )

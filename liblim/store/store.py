@@ -65,8 +65,8 @@ class Summary(NamedTuple):
 
 _CHANGE = """
     SELECT c.position, r.replica, r.device, c.seq, coalesce(p.hash, r.salt), c.deps, c.clock, c.n, c.at,
-           c.epoch, c.signature, c.body, c.body_hash, c.hash
-    FROM changes c JOIN replicas r ON r.id = c.replica
+           e.name, c.signature, c.body, c.body_hash, c.hash
+    FROM changes c JOIN replicas r ON r.id = c.replica JOIN epoch_names e ON e.id = c.epoch
     LEFT JOIN changes p ON p.replica = c.replica AND p.seq = c.seq - 1
 """
 _DOCUMENT = "SELECT oid, kind, changed, last, listed, summary, newer FROM documents"
@@ -145,13 +145,14 @@ class Store:
         deps = msgspec.json.encode(header.deps) if header.deps else None
         values = (
             *(replica, header.seq, change.hash, deps, header.clock, header.n, header.at),
-            *(header.epoch, change.signature, change.body),
+            *(change.signature, change.body),
             header.body if change.body is None else None,
         )
+        self._db.execute("INSERT OR IGNORE INTO epoch_names (name) VALUES (?)", (header.epoch,))
         self._db.execute(
-            "INSERT INTO changes (replica, seq, hash, deps, clock, n, at, epoch, signature, body,"
-            " body_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
+            "INSERT INTO changes (replica, seq, hash, deps, clock, n, at, signature, body, body_hash,"
+            " epoch) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, id FROM epoch_names WHERE name = ?",
+            (*values, header.epoch),
         )
         position = self._db.last_insert_rowid()
         passed = [self._ids[dep.replica] for dep in header.deps]
@@ -410,7 +411,7 @@ class Store:
         """Forget the log, the keys, and all that was derived.  Within a transaction."""
         for table in ("undo", "touches", "documents", "frontier", "aside", "changes", "replicas"):
             self._db.execute(f"DELETE FROM {table}")
-        for table in ("epochs", "certificates", "peers"):
+        for table in ("epochs", "epoch_names", "certificates", "peers"):
             self._db.execute(f"DELETE FROM {table}")
         self._ids.clear()
 

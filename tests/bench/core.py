@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.bench import size
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LARGE, SMALL = 50_000, 500
 """Inserts of 20 characters, each of which makes about two spans."""
@@ -222,6 +224,10 @@ def main() -> None:
         show(row, {name: [] for name in kinds} | memory(kinds, min(options.rounds, 3)))
     else:
         print("memory: skipped, it is read from /proc, which is not there")
+    if (trace := traces / "automerge-paper.json.gz").exists():
+        size.show(trace)
+    else:
+        print("database: skipped, the trace is not there")
 
 
 if __name__ == "__main__":

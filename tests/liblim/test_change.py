@@ -10,7 +10,18 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from liblim.change import MAX_BODY, Body, Change, Dep, Head, count, digest, pack_body, unpack_body
+from liblim.change import (
+    DICTIONARY,
+    MAX_BODY,
+    Body,
+    Change,
+    Dep,
+    Head,
+    count,
+    digest,
+    pack_body,
+    unpack_body,
+)
 from liblim.errors import ChangeError
 from tests.liblim.changes import altered, chain, dep, make, replica
 
@@ -91,23 +102,54 @@ def test_check_refuses_an_exchanged_body() -> None:
 def test_bodies_round_trip_deflated_only_where_smaller() -> None:
     small = Body("0" * 32, "note", [["body", "+", 0, "é😀\x00\u2028"]])
     large = Body("0" * 32, "note", [["body", "+", 0, "again " * 1000]])
-    assert pack_body(small)[:1] in (b"\x00", b"\x01")
+    assert pack_body(small)[:1] in (b"\x00", b"\x02")
     assert len(pack_body(large)) < 300
     for body in (small, large):
         assert unpack_body(pack_body(body)) == body
 
 
+HUGE = b" " * (MAX_BODY * 50)
+
+
 def test_bodies_are_bounded() -> None:
     with pytest.raises(ChangeError):
         pack_body(Body("0" * 32, "note", [["body", "+", 0, "x" * MAX_BODY]]))
-    bomb = b"\x01" + zlib.compress(b" " * (MAX_BODY * 50))
-    with pytest.raises(ChangeError):
-        unpack_body(bomb)
+    for bomb in (
+        b"\x01" + zlib.compress(HUGE),
+        b"\x02" + deflated(HUGE),
+        b"\x00" + HUGE[: MAX_BODY + 1],
+    ):
+        with pytest.raises(ChangeError, match="larger"):
+            unpack_body(bomb)
+
+
+def deflated(plain: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-15, zdict=DICTIONARY)
+    return deflater.compress(plain) + deflater.flush()
+
+
+def test_a_body_is_read_however_it_is_packed() -> None:
+    body = Body("0" * 32, "note", [["body", "+", 0, "hello hello hello"]])
+    plain = msgspec.json.encode(body)
+    packed = (b"\x00" + plain, b"\x01" + zlib.compress(plain), b"\x02" + deflated(plain))
+    assert [unpack_body(data) for data in packed] == [body] * 3
+    assert pack_body(body) == packed[2]
+    assert len(packed[2]) < len(packed[1]) - 30
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x02{}", b"\x00{}", b"\x01abc", b"\x00" + b"[" * 100_000, b"\x00nan", b"\x01"],
+    [
+        b"",
+        b"\x02{}",
+        b"\x00{}",
+        b"\x01abc",
+        b"\x02",
+        b"\x02\x07",
+        b"\x00" + b"[" * 100_000,
+        b"\x00nan",
+        b"\x01",
+    ],
 )
 def test_garbage_bodies_are_refused(data: bytes) -> None:
     with pytest.raises(ChangeError):

@@ -9,6 +9,7 @@ import pytest
 from liblim import database as database_module
 from liblim import desk
 from liblim.aio import AsyncDatabase
+from liblim.change import Range
 from liblim.database import Database
 from tests.liblim.things import Thing, memory, pull
 
@@ -189,14 +190,31 @@ def test_of_many_documents_the_last_written_keep_it(
     assert kept == [False, False, True, True]
 
 
+VERSION_2 = """
+    DROP TABLE undo;
+    ALTER TABLE changes ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    UPDATE changes SET name = (SELECT name FROM epoch_names WHERE id = changes.epoch);
+    ALTER TABLE changes DROP COLUMN epoch;
+    ALTER TABLE changes RENAME COLUMN name TO epoch;
+    DROP TABLE epoch_names;
+    PRAGMA user_version = 2
+"""
+
+
 def test_a_database_from_before_is_brought_up_to_date(tmp_path: Path) -> None:
     database = at(tmp_path / "a.db", 1)
     oid = written(database)
     database.commit()
-    database.store._db.execute("DROP TABLE undo; PRAGMA user_version = 2")
+    digest = database.digest
+    for statement in VERSION_2.split(";"):
+        database.store._db.execute(statement)
     crash(database)
     again = at(tmp_path / "a.db", 2)
     thing = again.get(Thing, oid)
+    assert again.digest == digest
+    (change,) = again.read([Range(replica, 1, 9) for replica in again.heads], 9, 10**6)
+    change.check()
+    assert change.hash in {head.hash for head in again.heads.values()}
     assert str(thing.body) == "one "
     assert not thing.body.can_undo
     thing.body.insert(0, "more ")

@@ -241,9 +241,19 @@ def open_body(key: bytes, bound: bytes, sealed: bytes) -> bytes:
         raise Unreadable("the body does not open") from error
 
 
+DICTIONARY = (
+    b'"],["body","-",[,1],1],["body","=","add","rm","on","off"'
+    b'{"oid":"","kind":"note","ops":[["body","+",0," the "]]}'
+)
+
+
 def unpack(packed: bytes) -> dict[str, Any]:
     flag, payload = packed[0], packed[1:]
-    plain = zlib.decompress(payload) if flag else payload
+    if flag == 2:
+        inflater = zlib.decompressobj(-15, DICTIONARY)
+        plain = inflater.decompress(payload) + inflater.flush()
+    else:
+        plain = zlib.decompress(payload) if flag else payload
     body: dict[str, Any] = json.loads(plain)
     return body
 

@@ -11,7 +11,7 @@ from random import Random
 import msgspec
 import pytest
 
-from liblim.change import MAX_BODY, MAX_SEALED, Change, Header, pack_body, unpack_body
+from liblim.change import DICTIONARY, MAX_BODY, MAX_SEALED, Change, Header, pack_body, unpack_body
 from liblim.errors import ChangeError
 from liblim.trust.epochs import Epoch, epoch_name
 from liblim.trust.identity import Identity
@@ -238,6 +238,11 @@ def test_a_body_said_to_be_of_another_epoch_does_not_open(scene: Scene) -> None:
     scene.unreadable(author.write("x", sealed=sealed, epoch=""))
 
 
+def deflated(plain: bytes) -> bytes:
+    deflater = zlib.compressobj(1, wbits=-zlib.MAX_WBITS, zdict=DICTIONARY)
+    return deflater.compress(plain) + deflater.flush()
+
+
 def bomb(size: int) -> bytes:
     return b"\x01" + zlib.compress(bytes(size), 9)
 
@@ -247,11 +252,12 @@ def bomb(size: int) -> bytes:
     [
         bomb(200 << 20),
         bomb(MAX_BODY + 1),
+        b"\x02" + deflated(bytes(50 << 20)),
         b"\x01" + zlib.compress(b'{"oid":"' + b"0" * (9 << 20)),
         b"\x01" + zlib.compress(b"[" * MAX_BODY),
         b"\x00" + b"[" * 100_000,
     ],
-    ids=["200 MiB", "one over", "in a string", "nested", "nested plain"],
+    ids=["200 MiB", "one over", "after the dictionary", "in a string", "nested", "nested plain"],
 )
 def test_a_bomb_costs_no_more_than_a_body_may_have(scene: Scene, packed: bytes) -> None:
     assert len(packed) < MAX_SEALED
@@ -331,14 +337,15 @@ def test_no_mutant_of_a_sealed_or_packed_body_raises_anything_else(rounds: int, 
     change = Author(keys).write("hello " * 40)
     sealed = body_of(change)
     packed = keys.open(sealed, change.header)
-    plain = zlib.decompress(packed[1:])
-    assert packed[:1] == b"\x01"
+    plain = msgspec.json.encode(unpack_body(packed))
+    assert packed[:1] == b"\x02"
     for _ in range(rounds):
         bad = mutated(rng, sealed)
         if bad != sealed:
             with pytest.raises(ChangeError):
                 keys.open(bad, change.header)
-        for body in (mutated(rng, packed), b"\x01" + zlib.compress(mutated(rng, plain), 1)):
+        again = deflated(mutated(rng, plain))
+        for body in (mutated(rng, packed), b"\x02" + again):
             # What a member seals does open; then it has to be bounded, and read or refused.
             try:
                 read = unpack_body(keys.open(keys.seal(body, change.header), change.header))
