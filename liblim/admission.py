@@ -18,6 +18,10 @@ from liblim.trust import Library, Sealer, device_of
 
 WAITING_CHANGES = 4096
 WAITING_BYTES = 16 * 1024 * 1024
+MAX_UNSIGNED = 64
+"""Changes of a run, the last with a good signature, among which no other has one."""
+MAX_UNSIGNED_BYTES = 512 * 1024
+"""Bytes of their bodies, give or take one."""
 
 
 class Entered(NamedTuple):
@@ -119,30 +123,24 @@ class WaitingRoom:
 class _Runs:
     """The runs of a batch: changes of one replica, each chained to the one before.
 
-    A signature over the last of a run covers them all, as each hash covers the one before it.
+    A signature over one of a run covers all before it, as each hash covers the one before.
     """
 
     def __init__(self, changes: Iterable[Change]) -> None:
-        self._runs: list[list[Change]] = []
-        self._run_of: dict[bytes, int] = {}
+        self._places: dict[bytes, tuple[list[Change], int]] = {}
         for change in changes:
-            run = self._run_of.get(change.header.prev)
-            if run is None or self._runs[run][-1].hash != change.header.prev:
-                run = len(self._runs)
-                self._runs.append([])
-            elif self._runs[run][-1].replica != change.replica:
+            run, place = self._places.get(change.header.prev, ([], -1))
+            if place != len(run) - 1:
+                run = []  # another change continues that one already
+            elif run and run[-1].replica != change.replica:
                 continue
-            self._runs[run].append(change)
-            self._run_of[change.hash] = run
+            self._places[change.hash] = run, len(run)
+            run.append(change)
 
-    def last(self, change: Change) -> Change:
-        """The last change of the run that a change stands in."""
-        run = self._run_of.get(change.hash)
-        return change if run is None else self._runs[run][-1]
-
-    def hashes(self, change: Change) -> list[bytes]:
-        """The hashes of the whole run that a change stands in."""
-        return [member.hash for member in self._runs[self._run_of[change.hash]]]
+    def rest(self, change: Change) -> list[Change]:
+        """The run that a change stands in, from there on."""
+        run, place = self._places.get(change.hash, ([change], 0))
+        return run[place:]
 
 
 class Admission:
@@ -297,18 +295,40 @@ class Admission:
             raise ChangeError("a replica does not belong to the device that began it")
         if not self._sealer.knows(device):
             raise _Early(device, 0)
-        if change.hash in self._authentic:
-            return
-        last = self._runs.last(change)
-        if last is not change:
-            try:
-                self._sealer.verify(device, last.hash, last.signature)
-            except ChangeError:
-                pass  # up to some change the run may be good
-            else:
-                self._authentic.update(self._runs.hashes(change))
-                return
-        self._sealer.verify(device, change.hash, change.signature)
+        if change.hash not in self._authentic:
+            self._authentic.update(self._proven(device, self._runs.rest(change)))
+        if change.hash not in self._authentic:
+            self._sealer.verify(device, change.hash, change.signature)
+
+    def _proven(self, device: str, run: list[Change]) -> set[bytes]:
+        """The hashes of that beginning of a run which signatures prove.
+
+        A good signature proves all before it.  But wrong ones must not come too many in a row: whoever is
+        handed these changes next may get the good one much later.
+        """
+        tries = range(len(run) - 1, max(-1, len(run) - 1 - 2 * MAX_UNSIGNED), -1)
+        last = next((n for n in tries if self._is_signed(device, run[n])), None)
+        if last is None:
+            return set()
+        start = octets = 0
+        for n in range(last):
+            octets += len(run[n].body or b"")
+            if n - start + 1 >= MAX_UNSIGNED or octets > MAX_UNSIGNED_BYTES:
+                good = next(
+                    (k for k in range(n, start - 1, -1) if self._is_signed(device, run[k])), None
+                )
+                if good is None:
+                    return {change.hash for change in run[:start]}
+                start = good + 1
+                octets = sum(len(change.body or b"") for change in run[start : n + 1])
+        return {change.hash for change in run[: last + 1]}
+
+    def _is_signed(self, device: str, change: Change) -> bool:
+        try:
+            self._sealer.verify(device, change.hash, change.signature)
+        except ChangeError:
+            return False
+        return True
 
     def _is_bound(self, header: Header) -> bool:
         """Whether the replica's id is one that its device alone could have chosen."""

@@ -350,9 +350,9 @@ class AsyncDatabase:
         """Call ``listener`` whenever the ledger may say something else; returns what ends it."""
         return self.core.subscribe_trust(listener)
 
-    def grant(self) -> Grant:
-        """All that another device needs to become a member of this library."""
-        return self.core.grant()
+    def grant(self, joiner: str = "") -> Grant:
+        """All that the device ``joiner`` needs to become a member of this library."""
+        return self.core.grant(joiner)
 
     async def take_on(self, grant: Grant) -> None:
         """Become a member of another library; what this database held is dropped.

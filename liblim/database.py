@@ -471,9 +471,9 @@ class Database:
             self.trust.begin_with(words)
             self.tell_trust()
 
-    def grant(self) -> Grant:
-        """All that another device needs to become a member of this library."""
-        return self._keyed.grant()
+    def grant(self, joiner: str = "") -> Grant:
+        """All that the device ``joiner`` needs to become a member of this library."""
+        return self._keyed.grant(joiner)
 
     def take_on(self, grant: Grant) -> None:
         """Become a member of another library; what this database held is dropped.

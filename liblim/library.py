@@ -127,8 +127,8 @@ class Library:
 
     # Joining
 
-    def grant(self) -> Grant:
-        """All that another device needs to become a member; of the epochs the one in use comes last.
+    def grant(self, joiner: str = "") -> Grant:
+        """All that the device ``joiner`` needs to become a member; of the epochs the one in use comes last.
 
         What there is no room for comes with the log: certificates with their introductions, keys by the
         duties of the members.
@@ -140,10 +140,8 @@ class Library:
         others = [name for name in epochs if name not in (first, last)]
         others = sorted(others, key=lambda name: name not in announced)[: MAX_GRANTED - 2]
         named = [first, *others, last] if others or last != first else [first]
-        # Those whom no introduction names, or who are needed at once; the newest is who joins.
-        needed = {self._founder, self.keys.device}
-        newest = [*certificates][::-1]
-        ranked = sorted(newest, key=lambda found: (found not in needed, found not in members))
+        needed = {self._founder, self.keys.device, joiner}
+        ranked = sorted(certificates, key=lambda found: (found not in needed, found not in members))
         return Grant(
             library=self.id,
             founder=self._founder,

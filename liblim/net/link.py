@@ -28,9 +28,9 @@ from liblim.sync.messages import Kthxbye, Nowai
 
 CHUNK = 64 * 1024
 """Bytes read, decoded and committed at a time: a few milliseconds of work."""
-MAX_UNPROVEN = 256
+MAX_UNPROVEN = 1024
 """Changes that may wait for the proof of the first of them."""
-MAX_UNPROVEN_BYTES = 1024 * 1024
+MAX_UNPROVEN_BYTES = 4 * 1024 * 1024
 """Bytes of their bodies."""
 
 _LAST_WORDS = (f"{Kthxbye.verb} {{".encode(), f"{Nowai.verb} {{".encode())

@@ -134,7 +134,7 @@ class Meeting:
     async def give(self, talk: Talk, database: AsyncDatabase, membership: Membership) -> None:
         """Make the other a member, and give it the keys.  Raises LimError."""
         await membership.introduce(self.other.certificate, on_one_line(self.other.name))
-        await talk.say(Keys(database.grant()), SECONDS)
+        await talk.say(Keys(database.grant(self.device)), SECONDS)
         await talk.hear(Kthx, SECONDS)
 
     async def receive(self, talk: Talk, take_on: Callable[[Grant], Awaitable[None]]) -> None:

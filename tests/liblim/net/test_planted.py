@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 
+from liblim.admission import MAX_UNSIGNED
 from liblim.change import Change
 from liblim.sync.messages import Entry, Ihaz, Kthx, Nm, Sup, Ucanhaz
 from tests.liblim.net.devices import Member, both_loops, device, member
@@ -27,6 +29,32 @@ async def give(peer: Member, *changes: Change) -> None:
         await peer.say(Ucanhaz(change), Sup(number))
         await peer.hear_of(Nm)
     await peer.say(Ucanhaz(last))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("run", "taken"),
+    [
+        ("-" * (MAX_UNSIGNED - 1) + "+", MAX_UNSIGNED),
+        ("-" * MAX_UNSIGNED + "+", 0),
+        ("+" + "-" * MAX_UNSIGNED + "+", 1),
+        (("-" * (MAX_UNSIGNED - 1) + "+") * 3, 3 * MAX_UNSIGNED),
+        ("+++" + "-" * 5, 3),
+        ("--+-", 3),
+    ],
+)
+async def test_wrong_signatures_come_only_so_many_in_a_row(run: str, taken: int) -> None:
+    """Else who is handed them in parts would have to keep too many until the good one comes."""
+    async with device("Desk") as desk, member(desk) as peer:
+        changes = history(desk, peer, *(str(n) for n in range(len(run))))
+        sent = [
+            change if good == "+" else planted(change)
+            for change, good in zip(changes, run, strict=True)
+        ]
+        receipt = await desk.database.receive(sent)
+        assert [new.change for new in receipt.entered] == sent[:taken]
+        assert (receipt.refused is None) is (taken == len(run))
+        assert list(receipt.rest) == sent[taken:]
 
 
 @both_loops
