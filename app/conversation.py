@@ -135,7 +135,7 @@ class Conversation:
                 self._end_countdown()
                 await self._confirm(view)
             case Phase.WAITING:
-                self._say(f"Waiting until {_called(view)} is accepted there, too.")
+                self._say(f"Waiting until somebody accepts at {_called(view)}, too.")
             case Phase.FAILED:
                 raise LimError(f"{view.error} {view.mend}".strip())
             case Phase.IDLE:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liblim.net.address import Address
 from liblim.net.interfaces import GLOBAL, INTERNET, LAN, own_addresses
-from liblim.sync.messages import on_one_line
+from liblim.words import on_one_line
 
 if TYPE_CHECKING:
     from zeroconf import Zeroconf

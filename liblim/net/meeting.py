@@ -13,10 +13,10 @@ from liblim.net.address import Address
 from liblim.net.dial import Streams, dial
 from liblim.net.talk import Talk
 from liblim.net.tls import PAIR, client_context
-from liblim.sync.messages import on_one_line
 from liblim.trust import Grant, device_of
 from liblim.trust.pairing import SECONDS, Joining
 from liblim.trust.pairing_messages import MAX_GRANT_LINE, About, Accept, Keys, Kthx, problem
+from liblim.words import on_one_line
 
 AGAIN = 30.0
 """Seconds from both people's accepting to the connection over which the keys cross."""

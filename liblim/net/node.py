@@ -28,8 +28,8 @@ from liblim.net.tls import SYNC, client_context
 from liblim.net.upkeep import Upkeep
 from liblim.peers import PeerRecord
 from liblim.sync import Closed, Ohai, Ready, Session, Unknown, refusal
-from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
+from liblim.words import on_one_line
 
 GATHER = 0.05
 """Seconds for which changes of the status are gathered before they are told."""

@@ -19,7 +19,6 @@ from liblim.net.talk import Talk, in_words
 from liblim.net.timing import Timing
 from liblim.net.tls import PAIR, client_context
 from liblim.peers import GIVER
-from liblim.sync.messages import on_one_line
 from liblim.trust import Grant, device_of, words_of
 from liblim.trust.pairing import (
     SECONDS,
@@ -33,6 +32,7 @@ from liblim.trust.pairing import (
 )
 from liblim.trust.pairing_messages import About, Mac, problem
 from liblim.trust.pairing_proof import Handshake, Proof, Role, spake2_for
+from liblim.words import on_one_line
 
 _log = logging.getLogger(__name__)
 

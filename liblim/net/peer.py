@@ -19,9 +19,9 @@ from liblim.net.link import Link
 from liblim.net.timing import BackOff, Timing
 from liblim.peers import PeerRecord
 from liblim.sync import Closed
-from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 from liblim.trust import Member, words_of
+from liblim.words import on_one_line
 
 _log = logging.getLogger(__name__)
 

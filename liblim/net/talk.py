@@ -10,8 +10,8 @@ from typing import TypeVar
 from liblim.errors import PairingError
 from liblim.net.dial import Streams, other_end
 from liblim.net.tls import certificate_of
-from liblim.sync.messages import on_one_line
 from liblim.trust.pairing_messages import MAX_LINE, Message, Nowai, decode, encode, problem
+from liblim.words import on_one_line
 
 ANSWER = 10.0
 """Seconds for a program to answer, or to take what is said."""

@@ -157,15 +157,6 @@ class Kthxbye(Message, frozen=True):
     reason: Words = ""
 
 
-def on_one_line(text: str) -> str:
-    """A peer's words, made fit to be shown: no line ends, no controls, nothing that turns text."""
-    shown = (c if c.isprintable() or c == ZERO_WIDTH_JOINER else " " for c in text)
-    return " ".join("".join(shown).split())
-
-
-ZERO_WIDTH_JOINER = "\u200d"
-"""Holds emoji together."""
-
 VERBS: dict[str, type[Message]] = {
     message.verb: message
     for message in (Ohai, Ihaz, Icanhaz, Ucanhaz, Kthx, Sup, Nm, Nowai, Kthxbye)

@@ -32,9 +32,9 @@ from liblim.sync.messages import (
     Ohai,
     Sup,
     Ucanhaz,
-    on_one_line,
 )
 from liblim.sync.refusals import AGAIN, REFUSALS, refusal
+from liblim.words import on_one_line
 
 GREETING_TIMEOUT = 10.0
 """Seconds until the peer must have said ``ØHAI``."""

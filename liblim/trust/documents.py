@@ -19,6 +19,7 @@ from liblim.crdt.ops import Id, width
 from liblim.document import Document
 from liblim.errors import CertificateError, OperationError
 from liblim.trust.grant import MAX_CERTIFICATE
+from liblim.words import on_one_line
 
 MAX_OPS = 2048
 """Operations of a change that count; a writer puts half as many into one."""
@@ -121,5 +122,5 @@ def bytes_of(text: object) -> bytes:
 
 
 def clean_name(name: str) -> str:
-    """A name on one line and of a bounded length."""
-    return " ".join(name.split())[:MAX_NAME].strip()
+    """A name on one line, of a bounded length, and fit to be shown: any member may have given it."""
+    return on_one_line(name)[:MAX_NAME].strip()

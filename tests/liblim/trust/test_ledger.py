@@ -259,6 +259,17 @@ def test_a_rename_by_a_removed_device_is_void() -> None:
     assert world.all().members[b.device].name == "Desk"
 
 
+def test_a_name_is_fit_to_be_shown_whoever_gave_it() -> None:
+    """On a terminal, too: it neither moves the cursor nor turns the line round."""
+    world, (a, b) = library_of("ab")
+    a.rename("b", " De\x1b[2Jsk\n\u202e\u2066 \x9b" + "k" * 100)
+    assert world.all().members[b.device].name == "De [2Jsk " + "k" * 55
+    a.rename("b", "\x1b\u200b")
+    assert world.all().members[b.device].name == ""
+    a.rename("b", "👩\u200d💻 of Ö")
+    assert world.all().members[b.device].name == "👩\u200d💻 of Ö"
+
+
 def test_the_founder_can_be_removed() -> None:
     world, (a, b, _) = library_of("abc")
     b.remove("a", into="without a")
