@@ -49,6 +49,7 @@ def status_of(opened: Opened, network: Network, name: str, adding: str) -> Statu
         removed_by=removed_by,
         outside=bool(members) and database.device not in members and not removed_by,
         adding=adding,
+        unknown=database.unknown,
         discovery=network.discovery is not None,
         discovery_problem=network.discovery.problem if network.discovery else "",
     )

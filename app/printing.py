@@ -75,6 +75,8 @@ def _status(result: dict[str, Any]) -> None:
         print(f"  {own.address}  {own.label}")
     if status.keeping:
         print(f"The key of this device is kept {status.keeping}")
+    if status.newer:
+        print(status.newer)
     print(status.line())
     if not status.devices:
         print("Paired with no device. 'limnotes pair --show' begins.")

@@ -132,6 +132,8 @@ class Status:
     """Whether this device's key is new to its library: it has to be paired again."""
     adding: str = ""
     """What is being done with the notes of a library from before, as a sentence."""
+    unknown: int = 0
+    """How many documents are here of kinds that only a newer version of the program knows."""
     discovery: bool = True
     """Whether devices nearby are looked for, and may find this one."""
     discovery_problem: str = ""
@@ -146,6 +148,19 @@ class Status:
     def short_digest(self) -> str:
         """The beginning of the digest: enough to compare two screens by eye."""
         return self.digest[:SHORT]
+
+    @property
+    def newer(self) -> str:
+        """What is said of documents that this version cannot show; empty where there are none."""
+        if not self.unknown:
+            return ""
+        one = self.unknown == 1
+        return (
+            f"{'1 document' if one else f'{self.unknown:,} documents'} here "
+            f"{'was' if one else 'were'} written by a newer version of Lim Notes, which this one cannot "
+            f"show. {'It is' if one else 'They are'} kept and passed on; an update shows "
+            f"{'it' if one else 'them'}."
+        )
 
     def mood(self) -> State | None:
         """The one state that stands for all, the most telling first; ``None`` without devices."""

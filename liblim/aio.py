@@ -150,6 +150,11 @@ class AsyncDatabase:
         """The position of the last committed change."""
         return self.core.position
 
+    @property
+    def unknown(self) -> int:
+        """How many documents are of a kind that is not among the types: a newer version wrote them."""
+        return len(self.core.unknown)
+
     # Documents
 
     def create(self, document_type: type[D]) -> D:

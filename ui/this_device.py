@@ -46,6 +46,8 @@ class ThisDevice(QFrame):
         layout.setSpacing(theme.GAP + 2)
         layout.addLayout(head)
         layout.addLayout(self._make_facts())
+        self.newer = Words(role="soft", wrap=True)
+        layout.addWidget(self.newer)
         layout.addLayout(self._make_discovery())
 
     def _make_reach(self) -> QVBoxLayout:
@@ -98,6 +100,8 @@ class ThisDevice(QFrame):
         self.library.more = status.library
         tell(self.words, status.words or words.UNKNOWN)
         tell(self.keeping, status.keeping or words.UNKNOWN)
+        self.newer.setText(status.newer)
+        self.newer.setVisible(bool(status.newer))
 
     def _show_reach(self, status: Status) -> None:
         reached = self.tr("Other devices reach it at")

@@ -282,6 +282,13 @@ class Store:
         with errors_in_words(self.path):
             return [_document(row) for row in self._db.execute(query, marks)]
 
+    def beside(self, kinds: Iterable[str]) -> list[str]:
+        """The documents of all kinds but these."""
+        marks = list(kinds)
+        query = f"SELECT oid FROM documents WHERE kind NOT IN ({', '.join('?' * len(marks))})"
+        with errors_in_words(self.path):
+            return [str(row[0]) for row in self._db.execute(query, marks)]
+
     def unlisted(self) -> list[str]:
         """The documents with changes that their summary has not seen."""
         with errors_in_words(self.path):

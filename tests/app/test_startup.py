@@ -47,16 +47,3 @@ def test_it_starts_as_a_module_too() -> None:
         [sys.executable, "-m", "app", "--version"], capture_output=True, text=True, check=True
     )
     assert found.stdout.startswith("limnotes ")
-
-
-def test_everything_but_the_window_runs_without_qt() -> None:
-    script = """
-import sys
-sys.modules["PySide6"] = sys.modules["qasync"] = None
-import pkgutil, importlib, app, liblim
-for package in (app, liblim):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-"""
-    subprocess.run([sys.executable, "-c", script], check=True)

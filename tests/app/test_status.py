@@ -91,6 +91,20 @@ def test_line(devices: list[DeviceStatus], line: str) -> None:
     assert status(*devices).line() == line
 
 
+@pytest.mark.parametrize(
+    ("unknown", "says"),
+    [
+        (0, ""),
+        (1, "1 document here was written by"),
+        (2000, "2,000 documents here were written by"),
+    ],
+)
+def test_what_only_a_newer_version_can_show_is_said(unknown: int, says: str) -> None:
+    said = dataclasses.replace(status(), unknown=unknown).newer
+    assert said.startswith(says)
+    assert bool(said) is said.endswith(("an update shows it.", "an update shows them."))
+
+
 def test_nothing_is_called_identical_while_something_is_not_saved() -> None:
     unsaved = status(device(), unsaved=True)
     assert unsaved.line() == "Syncing with Laptop"

@@ -132,6 +132,47 @@ def test_the_window_shows_before_the_network(on_qt: Run, tmp_path: Path) -> None
     on_qt(test)
 
 
+HEAVY = """
+import sys
+from ui import application, launch
+
+class Window(application.MainWindow):
+    def tell(self, moment):
+        heavy = {"cryptography", "ifaddr", "keyring", "mnemonic", "spake2", "zeroconf"}
+        print(moment, *sorted(heavy & sys.modules.keys()), flush=True)
+
+    def showEvent(self, event):
+        self.tell("shown")
+        super().showEvent(event)
+
+    async def _go_online(self):
+        await super()._go_online()
+        self.tell("online")
+        self.close()
+
+application.MainWindow = Window
+sys.exit(launch.main(sys.argv[1:]))
+"""
+"""The program, with a window that tells what has been imported, and closes once it is online."""
+
+
+def test_keys_and_the_network_are_imported_after_the_window_shows(
+    on_qt: Run, tmp_path: Path
+) -> None:
+    async def first_start() -> None:  # which makes the key
+        service = Service(tmp_path, offline=True)
+        await service.start()
+        await service.stop()
+
+    on_qt(first_start)
+    where = ["--data-dir", str(tmp_path), "--listen", "127.0.0.1:4330", "--no-discovery"]
+    done = start("-c", HEAVY, *where)
+    assert done.returncode == 0, done.stderr
+    shown, online = done.stdout.splitlines()
+    assert shown == "shown"
+    assert online.startswith("online cryptography ")
+
+
 def test_a_window_can_be_closed_while_it_goes_online(on_qt: Run, tmp_path: Path) -> None:
     class Stuck(Service):
         """A service whose keyring asks for a password that nobody types."""

@@ -123,6 +123,21 @@ def test_dialling_fails(error: OSError, said: str, monkeypatch: pytest.MonkeyPat
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize(("system", "asks"), [("darwin", True), ("linux", False), ("win32", False)])
+def test_on_a_mac_no_way_may_mean_no_permission(
+    system: str, asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr("liblim.net.dial._connect", fail)
+    monkeypatch.setattr("liblim.net.dial.sys.platform", system)
+    with pytest.raises(LimError) as caught:
+        asyncio.run(dial([HERE], anyone(), 1.0))
+    assert str(caught.value).endswith("Privacy & Security > Local Network.") is asks
+    assert "Check the network on both devices." in str(caught.value)
+
+
 def test_no_address() -> None:
     with pytest.raises(LimError, match="No address of this device is known"):
         asyncio.run(dial([], anyone(), 1.0))
