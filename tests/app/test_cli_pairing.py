@@ -142,3 +142,11 @@ def test_where_to_listen_may_stand_after_pair(
     command = ["pair", *words, "--data-dir", str(tmp_path), "--no-discovery"]
     assert main([*command, "--listen", "nowhere at all"]) == 1
     assert "nowhere at all" in capsys.readouterr().err
+
+
+def test_the_code_is_no_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every program of this computer could read it there."""
+    for words in (["127.0.0.1:1", "40718826"], ["127.0.0.1:1", "--code", "40718826"]):
+        with pytest.raises(SystemExit):
+            main(["--data-dir", str(tmp_path), "pair", *words])
+        assert "unrecognized arguments" in capsys.readouterr().err
