@@ -19,7 +19,7 @@ from liblim.net import discovery
 from liblim.net.address import Address
 from liblim.net.discovery import MAX_ADDRESSES, MAX_FOUND, MAX_NAME, Discovery, Found, read
 from liblim.net.interfaces import LAN, LOOPBACK, OwnAddress
-from tests.liblim.net.devices import Test, both_loops
+from tests.liblim.net.devices import Test, both_loops, device, new_database
 
 HERE = "127.0.0.1"
 GROUP = ("224.0.0.251", 5353)
@@ -134,6 +134,38 @@ async def test_what_changes_is_told_and_so_is_leaving() -> None:
             await lap.update("Lap two", pairing=False)
             await desk.until(lambda: not desk.found[B].pairing)
         await desk.until(lambda: not desk.found)
+
+
+class Near(Discovery):
+    """Announces what listens on the loopback interface, where alone these tests are."""
+
+    def __init__(self) -> None:
+        super().__init__(interfaces=[HERE])
+
+    async def start(self, device: str, name: str, port: int, host: str = "") -> None:
+        await super().start(device, name, port)
+
+
+@real
+@on_asyncio
+async def test_a_paired_device_that_listens_elsewhere_now_is_found_and_synced_with() -> None:
+    own = await new_database()
+    async with device("Lap", unheard=True) as lap:  # so only it can dial
+        async with device("Desk", database=own) as desk:
+            await desk.invite(lap)
+            await lap.identical(desk)
+            before = desk.address
+        with socket.socket() as taken:  # where nobody listens any more
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(tuple(before))
+            async with device("Desk", database=own) as desk:
+                note = await desk.write("moved house")
+                await desk.node.set_discovery(Near())
+                await lap.node.set_discovery(Near())
+                await lap.identical(desk)
+                assert await lap.read(note.oid) == "moved house"
+                assert lap.node.status()[0].address == str(desk.address) != str(before)
+    await own.close()
 
 
 @real
