@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from liblim.crdt import splice as splices
 from liblim.crdt.anchor import Anchor, Bias
-from liblim.crdt.author import LONGEST_RUN
 from liblim.crdt.field import Field, interpreted
 from liblim.crdt.ops import (
     COUNTER_LIMIT,
@@ -20,23 +19,11 @@ from liblim.crdt.ops import (
     unknown,
 )
 from liblim.crdt.rga import Piece, Rga
-from liblim.crdt.span import Span
 from liblim.crdt.splice import Splice
 from liblim.crdt.state import decode_text, encode_text, glance
+from liblim.crdt.stroke import Erasing, Typing, erasing, typing
 from liblim.crdt.undo import Group, History, Renames, Step, decode_history, encode_history
 from liblim.errors import OperationError
-
-
-class _Typing:
-    """The last insert as all that remember it know it: what the next keystroke may lengthen."""
-
-    __slots__ = ("edits", "op", "span", "step")
-
-    def __init__(self, span: Span, op: Op, step: Step, edits: int) -> None:
-        self.span = span
-        self.op = op
-        self.step = step
-        self.edits = edits
 
 
 @interpreted
@@ -52,10 +39,11 @@ class Text(Field):
     as splices what an editor that shows this text must show now.
     """
 
+    _erasing: Erasing | None
     _history: History
     _marks: dict[str, int]
     _rga: Rga
-    _typing: _Typing | None
+    _typing: Typing | None
 
     def _blank(self) -> Self:
         return type(self)()
@@ -64,7 +52,7 @@ class Text(Field):
         self._rga = Rga()
         self._marks = {}
         self._history = History()
-        self._typing = None
+        self._typing = self._erasing = None
 
     # Reading
 
@@ -102,7 +90,8 @@ class Text(Field):
         """
         if type(text) is not str or not text.isascii():
             check_text(text)
-        if self._type_on(pos, text):
+        last = self._typing
+        if last is not None and last.insert(pos, text):
             return
         rga, n = self._rga, len(text)
         if not 0 <= pos <= rga.length:
@@ -115,40 +104,23 @@ class Text(Field):
         left = rga.write(pos, counter, replica, text)
         op = author.record_insert(self._name, left, text)
         step = self._history.inserted(pos, counter, replica, n)
-        if counter < COUNTER_LIMIT - 2 * LONGEST_RUN:
-            self._typing = _Typing(rga.span, op, step, author.edits)
-
-    def _type_on(self, pos: int, text: str) -> bool:
-        """Lengthen the last insert, where nothing came between: the way that most keystrokes go."""
-        typing = self._typing
-        if typing is None:
-            return False
-        author, op, n = self._author, typing.op, len(text)
-        if (
-            author.edits != typing.edits
-            or not author.pending
-            or not n
-            or len(op[2]) > LONGEST_RUN
-            or not self._rga.type_on(typing.span, author.counter, pos, text)
-        ):
-            return False
-        author.counter += n
-        author.edits = typing.edits = typing.edits + 1
-        op[2] += text
-        typing.step.length += n
-        self._history.caret = pos + n
-        return True
+        self._typing = typing(rga, author, self._history, op, step)
 
     def delete(self, pos: int, n: int) -> None:
         """Delete the ``n`` characters from ``pos`` on.  Raises IndexError where they are not all there."""
-        if pos < 0 or n < 0 or pos + n > self._rga.length:
-            self._check_range(pos, n)
+        last = self._erasing
+        if last is not None and last.delete(pos, n):
+            return
+        self._check_range(pos, n)
         if not n:
             return
-        self._author.start(0)
-        pieces = self._rga.erase(pos, n)
+        rga, author = self._rga, self._author
+        author.start(0)
+        pieces = rga.erase(pos, n)
         self._record_deletes(pieces)
         self._history.deleted(pos, n, pieces)
+        alone = len(pieces) == 1
+        self._erasing = erasing(rga, author, self._history, pos) if alone else None
 
     def replace(self, pos: int, n: int, text: str) -> None:
         """Put ``text`` in place of the ``n`` characters from ``pos`` on: one group to undo.
@@ -193,7 +165,7 @@ class Text(Field):
 
     def end_group(self) -> None:
         """End the group of edits that one undo takes back: after a pause, around a paste."""
-        self._typing = None
+        self._typing = self._erasing = None
         self._history.end_group()
 
     def undo(self) -> list[Splice]:
@@ -292,7 +264,7 @@ class Text(Field):
         its left neighbour, or has ids that other characters have.
         """
         check_op(counter, replica, op)
-        self._typing = None
+        self._typing = self._erasing = None
         kind = op[0]
         if kind == "+":
             effect = self._apply_insert(counter, replica, op)
@@ -408,7 +380,7 @@ class Text(Field):
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         rga, marks = decode_text(blob)
         self._rga, self._marks, self._history = rga, marks, History()
-        self._typing = None
+        self._typing = self._erasing = None
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the state contradicts itself.  Takes time linear in its size."""

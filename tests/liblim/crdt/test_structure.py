@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from liblim.crdt import Text, rga, sequence, span, state
+from liblim.crdt import Text, rga, sequence, span, state, stroke
 from liblim.crdt.span import Chunk, Span, SpanIndex
 from liblim.errors import OperationError
 from tests.liblim.crdt.network import Network
@@ -20,7 +20,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequence, "FILL", 3)
     monkeypatch.setattr(sequence, "STRIDE", 2)
     monkeypatch.setattr(rga, "MOST_SPANS", 4)
-    for module in (sequence, rga, state):
+    for module in (sequence, rga, state, stroke):
         monkeypatch.setattr(module, "LONGEST_TEXT", 5)
 
 

@@ -9,8 +9,7 @@ from random import Random
 import pytest
 
 import liblim.crdt
-from liblim.crdt import Author, Bias, Flag, Text, author
-from liblim.crdt import text as text_module
+from liblim.crdt import Author, Bias, Flag, Text, author, stroke
 from liblim.crdt.ops import COUNTER_LIMIT
 from liblim.errors import OperationError
 from tests.oracle import NaiveRga
@@ -135,7 +134,7 @@ def test_counters_run_out_while_typing() -> None:
 
 @pytest.mark.parametrize("case", range(30))
 def test_any_mix_of_typing_and_others(case: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (author, text_module):
+    for module in (author, stroke):
         monkeypatch.setattr(module, "LONGEST_RUN", 7)
     rng = Random(case)
     texts, naive = [Text.new("a"), Text.new("b")], NaiveRga()
