@@ -182,6 +182,7 @@ class Rga(Sequence):
             span.counter + span.length != counter
             or span.replica != replica
             or not span.text
+            or not text
             or span.length + len(text) > LONGEST_TEXT
         ):
             return -1
@@ -246,6 +247,13 @@ class Rga(Sequence):
             stop = min(end, span.counter + span.length)
             yield counter, stop - counter
             counter = stop
+
+    def holds(self, counter: int, replica: str, n: int) -> bool:
+        """Whether all of ``n`` elements from this id on are here."""
+        span = self.find(counter, replica)
+        if span is not None and counter + n <= span.counter + span.length:
+            return True
+        return sum([size for _, size in self.runs(counter, replica, n)]) == n
 
     def visible(self, counter: int, replica: str, n: int) -> str:
         """The characters of ``n`` elements of one span from this id on; empty where they are deleted."""
