@@ -5,29 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
+from liblim.crdt import remote
 from liblim.crdt import splice as splices
 from liblim.crdt.anchor import Anchor, Bias
 from liblim.crdt.field import Field, interpreted
-from liblim.crdt.ops import (
-    COUNTER_LIMIT,
-    Op,
-    check_id,
-    check_length,
-    check_op,
-    check_text,
-    read_ref,
-    unknown,
-)
+from liblim.crdt.ops import check_op, check_text, unknown
 from liblim.crdt.rga import Piece, Rga
-from liblim.crdt.sequence import LONGEST_TEXT
 from liblim.crdt.splice import Splice
 from liblim.crdt.state import decode_text, encode_text, glance
 from liblim.crdt.stroke import Erasing, Typing, erasing, typing
 from liblim.crdt.undo import Group, History, Renames, Step, decode_history, encode_history
 from liblim.errors import OperationError
-
-_splice = tuple.__new__
-"""Quicker than calling Splice itself."""
 
 
 @interpreted
@@ -265,35 +253,15 @@ class Text(Field):
 
         Raises OperationError as :meth:`Field.apply` does.
         """
-        if type(ops) is list and len(ops) == 1 and (splice := self._follow(ops[0])) is not None:
-            return [splice]
+        if type(ops) is list and len(ops) == 1:
+            splice = remote.follow(self._rga, ops[0])
+            if splice is not None:
+                self._typing = self._erasing = None
+                self._author.observe(ops[0][0] + len(splice.inserted) - 1)
+                if self._history.open:
+                    self._history.moved(splice)
+                return [splice]
         return super().apply(ops)
-
-    def _follow(self, free: Any) -> Splice | None:
-        """Let others type on where the last edit was: the way that most of what comes singly goes."""
-        if type(free) is not list or len(free) != 5:
-            return None
-        counter, replica, kind, left, text = free
-        if (
-            kind != "+"
-            or type(left) is not int
-            or type(counter) is not int
-            or left != counter - 1
-            or type(text) is not str
-            or type(replica) is not str
-            or not text.isascii()
-            or counter > COUNTER_LIMIT - LONGEST_TEXT
-        ):
-            return None
-        pos = self._rga.follow(counter, replica, text)
-        if pos < 0:
-            return None
-        self._typing = self._erasing = None
-        self._author.observe(counter + len(text) - 1)
-        splice = _splice(Splice, (pos, 0, text))
-        if self._history.open:
-            self._history.moved(splice)
-        return splice
 
     def apply_op(self, counter: Any, replica: Any, op: Any) -> list[Splice]:
         """Integrate one operation; return what changed to the eye.
@@ -306,66 +274,15 @@ class Text(Field):
         self._typing = self._erasing = None
         kind = op[0]
         if kind == "+":
-            effect = self._apply_insert(counter, replica, op)
+            effect = remote.insert(self._rga, counter, replica, op)
         elif kind == "-":
-            effect = self._apply_delete(counter, replica, op)
+            effect = remote.delete(self._rga, replica, op)
+            self._marks[replica] = max(counter, self._marks.get(replica, 0))
         else:
             raise unknown(op)
         if self._history.open:
             for splice in effect:
                 self._history.moved(splice)
-        return effect
-
-    def _apply_insert(self, counter: int, replica: str, op: Op) -> list[Splice]:
-        if len(op) != 3:
-            check_length(op, 3)
-        rga, (left, owner), text = self._rga, read_ref(op[1], replica), op[2]
-        if type(text) is not str or not text.isascii():
-            check_text(text)
-        if not text:
-            raise OperationError("An insert has at least one character.")
-        if counter + len(text) > COUNTER_LIMIT:
-            check_id(counter, replica, len(text))
-        if left >= counter:
-            raise OperationError("An element's counter is greater than its left neighbour's.")
-        span = rga.find(left, owner) if left else None
-        if span is None and left:
-            raise _not_here()
-        index = rga.ids.get(replica)
-        if index is not None and counter < index.end():
-            known = self._known_part(counter, replica, text)
-            if known == len(text):
-                return []
-            if known:
-                counter += known
-                text = text[known:]
-                left = counter - 1
-                span = rga.find(left, replica)
-        offset = 0 if span is None else left + 1 - span.counter
-        return [Splice(rga.insert(span, offset, counter, replica, text), 0, text)]
-
-    def _known_part(self, counter: int, replica: str, text: str) -> int:
-        """How many of the first elements of an insert are here; refuse what contradicts these."""
-        known = 0
-        for start, n in self._rga.runs(counter, replica, len(text)):
-            here = self._rga.visible(start, replica, n)
-            if start != counter + known or (here and here != text[known : known + n]):
-                raise OperationError("Another element has this id.")
-            known += n
-        return known
-
-    def _apply_delete(self, counter: int, replica: str, op: Op) -> list[Splice]:
-        check_length(op, 3)
-        first, n = read_ref(op[1], replica), op[2]
-        if type(n) is not int or n < 1:
-            raise OperationError("A delete has at least one element.")
-        check_id(first[0], first[1], n)
-        if not self._rga.holds(first[0], first[1], n):
-            raise _not_here()
-        self._marks[replica] = max(counter, self._marks.get(replica, 0))
-        effect: list[Splice] = []
-        for _, _, text, pos in self._rga.delete(first[0], first[1], n):
-            splices.append(effect, Splice(pos, len(text), ""))
         return effect
 
     def _gather(self, effects: list[Any], effect: Any) -> None:
@@ -424,7 +341,3 @@ class Text(Field):
     def check_invariants(self) -> None:
         """Raise AssertionError where the state contradicts itself.  Takes time linear in its size."""
         self._rga.check_invariants()
-
-
-def _not_here() -> OperationError:
-    return OperationError("The operation names an element that is not here.")
