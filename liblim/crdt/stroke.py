@@ -89,7 +89,6 @@ class Erasing:
             or rga.end != pos + (n if back else span.length)
             or rga.span is not span
             or not 0 < n < span.length
-            or author.counter != self._id[0]
             or step.length > LONGEST_STEP
             or history.held + n > MOST_TEXT
         ):
@@ -130,12 +129,4 @@ def typing(rga: Rga, author: Author, history: History, op: Op, step: Step) -> Ty
 def erasing(rga: Rga, author: Author, history: History, pos: int) -> Erasing | None:
     """What the delete of one piece, made at ``pos`` just now, leaves to the next one."""
     tombstone = rga.beside(pos)
-    if tombstone is None:
-        return None
-    op, step, span = author.pending[-1][2], history.undos[-1][-1], rga.span
-    low = op[1] if isinstance(op[1], int) else op[1][0]
-    if tombstone.counter > span.counter:
-        goes_on = low == step.counter == tombstone.counter
-    else:
-        goes_on = low + op[2] == step.counter + step.length == span.counter
-    return Erasing(rga, author, history, tombstone) if goes_on else None
+    return None if tombstone is None else Erasing(rga, author, history, tombstone)
