@@ -11,7 +11,10 @@ from importlib.util import find_spec
 
 from setuptools import setup
 
-MODULES = ("author", "ops", "rga", "sequence", "span", "splice", "state", "text", "undo")
+MODULES = (
+    *("author", "ops", "remote", "rga", "sequence", "span", "splice", "state", "stroke"),
+    *("text", "undo"),
+)
 """What a keystroke, a remote operation and loading a text pass through, in ``liblim.crdt``."""
 
 if os.environ.get("LIMNOTES_COMPILE") != "1":

@@ -29,7 +29,8 @@ Nothing here knows a clock, a disk, a network or chance: ids and operations come
 plain values.  See :class:`Text` for the sequence, :class:`Field` for what all have in common, and
 :mod:`liblim.crdt.ops` for the operations as other implementations see them.  How a text is kept is told
 in :mod:`liblim.crdt.rga` (where elements stand), :mod:`liblim.crdt.sequence` and
-:mod:`liblim.crdt.span` (how they are found), and :mod:`liblim.crdt.state` (how they are stored).
+:mod:`liblim.crdt.span` (how they are found), :mod:`liblim.crdt.stroke` (the short way of what is typed on),
+:mod:`liblim.crdt.remote` (what others did), and :mod:`liblim.crdt.state` (how they are stored).
 """
 
 from __future__ import annotations

@@ -97,6 +97,11 @@ class Author:
         ref = counter if own else [counter, owner]
         self.pending.append((self.counter, field, ["-", ref, n]))
 
+    def open(self, field: str, op: Op) -> Op:
+        """Append an operation that does nothing yet, after :meth:`start`; return it, to be lengthened."""
+        self.pending.append((self.counter, field, op))
+        return op
+
     def take(self) -> list[tuple[int, str, Op]]:
         """The operations since the last take as (counter, field, operation), in order of counters."""
         taken = self.pending

@@ -103,7 +103,7 @@ class Field(metaclass=ABCMeta):
                     raise OperationError(
                         "A free-standing operation is counter, replica, operation."
                     )
-                counter, replica, op = free[0], free[1], list(free[2:])
+                counter, replica, *op = free
                 self._gather(effects, self.apply_op(counter, replica, op))
                 author.observe(counter + width(op) - 1)
         except OperationError as error:

@@ -52,26 +52,53 @@ class Rga(Sequence):
         self.put(span.chunk, i + 1, pos, counter, replica, text)
         return left
 
-    def type_on(self, span: Span, counter: int, pos: int, text: str) -> bool:
-        """Append new elements to ``span`` if the finger is at its end and that is ``pos``; say whether."""
-        n = len(text)
-        length = span.length + n
-        if (
-            self.end != pos
-            or self.span is not span
-            or span.counter + span.length != counter
-            or length > LONGEST_TEXT
-        ):
-            return False
+    def grow(self, text: str, n: int) -> None:
+        """Append ``n`` new elements, whose ids go on, to the span that the finger is on."""
+        span = self.span
         span.text += text
-        span.length = length
+        span.length += n
         number = span.chunk.number
         self.lens[number] += n
         self.length += n
-        self.end = pos + n
+        self.end += n
         if number < self._at:
             self._at_start += n
-        return True
+
+    def shrink(self, n: int, tombstone: Span, back: bool) -> str:
+        """Let the tombstone beside the span that the finger is on take ``n`` elements of that; return them.
+
+        It stands behind the span where it is ``back``, else before it; some of the span is left.
+        """
+        span = self.span
+        span.length -= n
+        if back:
+            gone, span.text = span.text[span.length :], span.text[: span.length]
+            tombstone.counter -= n
+            self.ids[span.replica].lowered(tombstone, tombstone.counter + n)
+        else:
+            gone, span.text = span.text[:n], span.text[n:]
+            span.counter += n
+        tombstone.length += n
+        number = span.chunk.number
+        self.lens[number] -= n
+        self.length -= n
+        self.end -= n
+        if number < self._at:
+            self._at_start -= n
+        return gone
+
+    def beside(self, pos: int) -> Span | None:
+        """The tombstone at that end of the finger's span which is at ``pos``, if their ids go on."""
+        span = self.span
+        back = self.end == pos
+        if not span.text or not (back or self.end - span.length == pos):
+            return None
+        spans, i = span.chunk.spans, self.number() + (1 if back else -1)
+        if not 0 <= i < len(spans) or spans[i].text:
+            return None
+        tombstone = spans[i]
+        low, high = (span, tombstone) if back else (tombstone, span)
+        return tombstone if _adjoin(low, high.counter, high.replica) else None
 
     def _check_new(self, left: Id, counter: int, replica: str) -> None:
         """Refuse to write under ids that are not above those that were seen: nobody would take them."""
@@ -144,6 +171,32 @@ class Rga(Sequence):
         self.put(after, k + 1, pos, counter, replica, text)
         return pos
 
+    def follow(self, counter: int, replica: str, text: str) -> int:
+        """Insert new elements, if they go on where the finger is; return their position, or -1.
+
+        Their left neighbour has the counter before theirs, and the same replica.  It is the way of most that
+        others type: no search, and nothing to be divided.
+        """
+        span, i = self.span, self._i
+        if (
+            span.counter + span.length != counter
+            or span.replica != replica
+            or not span.text
+            or not text
+            or span.length + len(text) > LONGEST_TEXT
+        ):
+            return -1
+        chunk = span.chunk
+        spans = chunk.spans
+        if i >= len(spans) or spans[i] is not span or self.ids[replica].end() > counter:
+            return -1
+        i += 1
+        if spans[i].counter >= counter if i < len(spans) else chunk is not self.chunks[-1]:
+            return -1
+        pos = self.end
+        self.grow(text, len(text))
+        return pos
+
     def _skip(self, chunk: Chunk, i: int, counter: int, replica: str) -> tuple[Chunk, int, int]:
         """The last of the spans behind span ``i`` whose ids are greater, and the visible length of all."""
         found, found_i, skipped = chunk, i, 0
@@ -194,6 +247,13 @@ class Rga(Sequence):
             stop = min(end, span.counter + span.length)
             yield counter, stop - counter
             counter = stop
+
+    def holds(self, counter: int, replica: str, n: int) -> bool:
+        """Whether all of ``n`` elements from this id on are here."""
+        span = self.find(counter, replica)
+        if span is not None and counter + n <= span.counter + span.length:
+            return True
+        return sum([size for _, size in self.runs(counter, replica, n)]) == n
 
     def visible(self, counter: int, replica: str, n: int) -> str:
         """The characters of ``n`` elements of one span from this id on; empty where they are deleted."""

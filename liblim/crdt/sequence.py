@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from liblim.crdt.ops import Id
 from liblim.crdt.span import Chunk, Span, SpanIndex
 
-MOST_SPANS = 64
+MOST_SPANS = 96
 """A chunk with more spans is divided."""
-FILL = 48
+FILL = 72
 """Spans in each chunk of a text that was loaded."""
-LONGEST_TEXT = 2048
+LONGEST_TEXT = 1024
 """Characters in one visible span at most: an edit inside copies them."""
 STRIDE = 64
 """Chunks that are passed at a time on a long way."""

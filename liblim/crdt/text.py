@@ -5,38 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
+from liblim.crdt import remote
 from liblim.crdt import splice as splices
 from liblim.crdt.anchor import Anchor, Bias
-from liblim.crdt.author import LONGEST_RUN
 from liblim.crdt.field import Field, interpreted
-from liblim.crdt.ops import (
-    COUNTER_LIMIT,
-    Op,
-    check_id,
-    check_length,
-    check_op,
-    check_text,
-    read_ref,
-    unknown,
-)
+from liblim.crdt.ops import check_op, check_text, unknown
 from liblim.crdt.rga import Piece, Rga
-from liblim.crdt.span import Span
 from liblim.crdt.splice import Splice
 from liblim.crdt.state import decode_text, encode_text, glance
+from liblim.crdt.stroke import Erasing, Typing, erasing, typing
 from liblim.crdt.undo import Group, History, Renames, Step, decode_history, encode_history
 from liblim.errors import OperationError
-
-
-class _Typing:
-    """The last insert as all that remember it know it: what the next keystroke may lengthen."""
-
-    __slots__ = ("edits", "op", "span", "step")
-
-    def __init__(self, span: Span, op: Op, step: Step, edits: int) -> None:
-        self.span = span
-        self.op = op
-        self.step = step
-        self.edits = edits
 
 
 @interpreted
@@ -52,10 +31,11 @@ class Text(Field):
     as splices what an editor that shows this text must show now.
     """
 
+    _erasing: Erasing | None
     _history: History
     _marks: dict[str, int]
     _rga: Rga
-    _typing: _Typing | None
+    _typing: Typing | None
 
     def _blank(self) -> Self:
         return type(self)()
@@ -64,7 +44,7 @@ class Text(Field):
         self._rga = Rga()
         self._marks = {}
         self._history = History()
-        self._typing = None
+        self._typing = self._erasing = None
 
     # Reading
 
@@ -102,7 +82,8 @@ class Text(Field):
         """
         if type(text) is not str or not text.isascii():
             check_text(text)
-        if self._type_on(pos, text):
+        last = self._typing
+        if last is not None and last.insert(pos, text):
             return
         rga, n = self._rga, len(text)
         if not 0 <= pos <= rga.length:
@@ -115,40 +96,23 @@ class Text(Field):
         left = rga.write(pos, counter, replica, text)
         op = author.record_insert(self._name, left, text)
         step = self._history.inserted(pos, counter, replica, n)
-        if counter < COUNTER_LIMIT - 2 * LONGEST_RUN:
-            self._typing = _Typing(rga.span, op, step, author.edits)
-
-    def _type_on(self, pos: int, text: str) -> bool:
-        """Lengthen the last insert, where nothing came between: the way that most keystrokes go."""
-        typing = self._typing
-        if typing is None:
-            return False
-        author, op, n = self._author, typing.op, len(text)
-        if (
-            author.edits != typing.edits
-            or not author.pending
-            or not n
-            or len(op[2]) > LONGEST_RUN
-            or not self._rga.type_on(typing.span, author.counter, pos, text)
-        ):
-            return False
-        author.counter += n
-        author.edits = typing.edits = typing.edits + 1
-        op[2] += text
-        typing.step.length += n
-        self._history.caret = pos + n
-        return True
+        self._typing = typing(rga, author, self._history, op, step)
 
     def delete(self, pos: int, n: int) -> None:
         """Delete the ``n`` characters from ``pos`` on.  Raises IndexError where they are not all there."""
-        if pos < 0 or n < 0 or pos + n > self._rga.length:
-            self._check_range(pos, n)
+        last = self._erasing
+        if last is not None and last.delete(pos, n):
+            return
+        self._check_range(pos, n)
         if not n:
             return
-        self._author.start(0)
-        pieces = self._rga.erase(pos, n)
+        rga, author = self._rga, self._author
+        author.start(0)
+        pieces = rga.erase(pos, n)
         self._record_deletes(pieces)
         self._history.deleted(pos, n, pieces)
+        alone = len(pieces) == 1
+        self._erasing = erasing(rga, author, self._history, pos) if alone else None
 
     def replace(self, pos: int, n: int, text: str) -> None:
         """Put ``text`` in place of the ``n`` characters from ``pos`` on: one group to undo.
@@ -193,7 +157,7 @@ class Text(Field):
 
     def end_group(self) -> None:
         """End the group of edits that one undo takes back: after a pause, around a paste."""
-        self._typing = None
+        self._typing = self._erasing = None
         self._history.end_group()
 
     def undo(self) -> list[Splice]:
@@ -284,6 +248,21 @@ class Text(Field):
 
     # What others did
 
+    def apply(self, ops: Iterable[Any]) -> list[Any]:
+        """Integrate free-standing operations in turn, and return what changed to the eye.
+
+        Raises OperationError as :meth:`Field.apply` does.
+        """
+        if type(ops) is list and len(ops) == 1:
+            splice = remote.follow(self._rga, ops[0])
+            if splice is not None:
+                self._typing = self._erasing = None
+                self._author.observe(ops[0][0] + len(splice.inserted) - 1)
+                if self._history.open:
+                    self._history.moved(splice)
+                return [splice]
+        return super().apply(ops)
+
     def apply_op(self, counter: Any, replica: Any, op: Any) -> list[Splice]:
         """Integrate one operation; return what changed to the eye.
 
@@ -292,69 +271,18 @@ class Text(Field):
         its left neighbour, or has ids that other characters have.
         """
         check_op(counter, replica, op)
-        self._typing = None
+        self._typing = self._erasing = None
         kind = op[0]
         if kind == "+":
-            effect = self._apply_insert(counter, replica, op)
+            effect = remote.insert(self._rga, counter, replica, op)
         elif kind == "-":
-            effect = self._apply_delete(counter, replica, op)
+            effect = remote.delete(self._rga, replica, op)
+            self._marks[replica] = max(counter, self._marks.get(replica, 0))
         else:
             raise unknown(op)
         if self._history.open:
             for splice in effect:
                 self._history.moved(splice)
-        return effect
-
-    def _apply_insert(self, counter: int, replica: str, op: Op) -> list[Splice]:
-        if len(op) != 3:
-            check_length(op, 3)
-        rga, (left, owner), text = self._rga, read_ref(op[1], replica), op[2]
-        if type(text) is not str or not text.isascii():
-            check_text(text)
-        if not text:
-            raise OperationError("An insert has at least one character.")
-        if counter + len(text) > COUNTER_LIMIT:
-            check_id(counter, replica, len(text))
-        if left >= counter:
-            raise OperationError("An element's counter is greater than its left neighbour's.")
-        span = rga.find(left, owner) if left else None
-        if span is None and left:
-            raise _not_here()
-        index = rga.ids.get(replica)
-        if index is not None and counter < index.end():
-            known = self._known_part(counter, replica, text)
-            if known == len(text):
-                return []
-            if known:
-                counter += known
-                text = text[known:]
-                left = counter - 1
-                span = rga.find(left, replica)
-        offset = 0 if span is None else left + 1 - span.counter
-        return [Splice(rga.insert(span, offset, counter, replica, text), 0, text)]
-
-    def _known_part(self, counter: int, replica: str, text: str) -> int:
-        """How many of the first elements of an insert are here; refuse what contradicts these."""
-        known = 0
-        for start, n in self._rga.runs(counter, replica, len(text)):
-            here = self._rga.visible(start, replica, n)
-            if start != counter + known or (here and here != text[known : known + n]):
-                raise OperationError("Another element has this id.")
-            known += n
-        return known
-
-    def _apply_delete(self, counter: int, replica: str, op: Op) -> list[Splice]:
-        check_length(op, 3)
-        first, n = read_ref(op[1], replica), op[2]
-        if type(n) is not int or n < 1:
-            raise OperationError("A delete has at least one element.")
-        check_id(first[0], first[1], n)
-        if sum([size for _, size in self._rga.runs(first[0], first[1], n)]) != n:
-            raise _not_here()
-        self._marks[replica] = max(counter, self._marks.get(replica, 0))
-        effect: list[Splice] = []
-        for _, _, text, pos in self._rga.delete(first[0], first[1], n):
-            splices.append(effect, Splice(pos, len(text), ""))
         return effect
 
     def _gather(self, effects: list[Any], effect: Any) -> None:
@@ -408,12 +336,8 @@ class Text(Field):
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
         rga, marks = decode_text(blob)
         self._rga, self._marks, self._history = rga, marks, History()
-        self._typing = None
+        self._typing = self._erasing = None
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the state contradicts itself.  Takes time linear in its size."""
         self._rga.check_invariants()
-
-
-def _not_here() -> OperationError:
-    return OperationError("The operation names an element that is not here.")

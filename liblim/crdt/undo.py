@@ -106,10 +106,11 @@ class History:
     """The groups of steps that can be undone and redone.
 
     Edits that follow each other at one place, all inserts or all deletes, make one group; while it is
-    ``open`` the next edit belongs to it if it is made at ``caret``.
+    ``open`` the next edit belongs to it if it is made at ``caret``.  ``held`` counts the deleted characters
+    that are kept.
     """
 
-    __slots__ = ("_held", "_inserting", "caret", "open", "redos", "undos")
+    __slots__ = ("_inserting", "caret", "held", "open", "redos", "undos")
 
     def __init__(self) -> None:
         self.undos: list[Group] = []
@@ -117,7 +118,7 @@ class History:
         self.open = False
         self._inserting = False
         self.caret = 0
-        self._held = 0
+        self.held = 0
 
     def end_group(self) -> None:
         """Let the next edit begin a group."""
@@ -148,12 +149,12 @@ class History:
         if not (self.open and not self._inserting and near):
             self._begin(inserting=False)
         self.caret = pos
-        self._held += n
+        self.held += n
         group = self.undos[-1]
         for counter, replica, text, _ in reversed(pieces):
             if not (group and _widen(group[-1], counter, replica, text)):
                 group.append(Step(counter, replica, len(text), text))
-        if self._held > MOST_TEXT:
+        if self.held > MOST_TEXT:
             self._forget()
 
     def replacing(self) -> None:
@@ -163,7 +164,7 @@ class History:
     def _begin(self, *, inserting: bool) -> None:
         """Begin a group; what was undone can no more be redone."""
         while self.redos:
-            self._held -= _size(self.redos.pop())
+            self.held -= _size(self.redos.pop())
         self.undos.append([])
         self._inserting = inserting
         self.open = True
@@ -171,8 +172,8 @@ class History:
 
     def _forget(self) -> None:
         """Drop the oldest groups that are beyond the bounds."""
-        while len(self.undos) > MOST_GROUPS or (self._held > MOST_TEXT and len(self.undos) > 1):
-            self._held -= _size(self.undos.pop(0))
+        while len(self.undos) > MOST_GROUPS or (self.held > MOST_TEXT and len(self.undos) > 1):
+            self.held -= _size(self.undos.pop(0))
 
     def moved(self, splice: Splice) -> None:
         """Note that somebody else's edit moved the place of the last one."""
@@ -186,11 +187,11 @@ class History:
 
     def count(self) -> None:
         """Count anew the characters that are kept."""
-        self._held = sum([_size(group) for group in self.undos + self.redos])
+        self.held = sum([_size(group) for group in self.undos + self.redos])
 
     def turn(self, source: list[Group], target: list[Group], reverse: Group, new: Renames) -> None:
         """Move on from the last group of ``source`` to its reverse, which goes to ``target``."""
-        self._held += _size(reverse) - _size(source.pop())
+        self.held += _size(reverse) - _size(source.pop())
         if reverse:
             target.append(reverse)
         if new:

@@ -1,7 +1,8 @@
 """The core beside Loro and pycrdt: ``bootstrap.py bench`` prints one table.
 
-Every contestant has a process of its own, and they take turns, round after round.  Figures depend on the
-machine and on what else it does, so none of this is a test; the ratios bear that better than the times.
+Every contestant has a process of its own, and they take turns, round after round.  Times are those of the
+processor, where the system tells them finely.  Figures depend on the machine and on what else it does, so
+none of this is a test; the ratios bear that better than the times.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import struct
 import zlib
 from typing import Any
 
+Ops = list[list[Any]]
 Id = tuple[int, bytes]
 """Ids compare by counter, then by the octets of the replica."""
 
@@ -70,6 +71,77 @@ class Text:
         """The replicas of the state, each with its mark."""
         replicas = {octets for _, octets in self.ids} | {name.encode() for name in self.marks}
         return [[name.decode(), self.marks.get(name.decode(), 0)] for name in sorted(replicas)]
+
+
+def canonical(value: Any) -> str:
+    """The JSON by which values are compared."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def versions(ops: Ops) -> dict[str, int]:
+    """For each replica the highest counter."""
+    last: dict[str, int] = {}
+    for counter, replica, *_ in ops:
+        last[replica] = max(counter, last.get(replica, 0))
+    return last
+
+
+def once(ops: Ops) -> Ops:
+    """The same operations without those whose counter is not above all before it of their replica."""
+    return [op for k, op in enumerate(ops) if op[0] > versions(ops[:k]).get(op[1], 0)]
+
+
+def merge_register(ops: Ops) -> tuple[Any, Any]:
+    """The value, and the state as JSON; so with the others below."""
+    counter, replica, value = max([(c, r, v) for c, r, _, v in ops], key=lambda won: won[:2])
+    return value, [counter, replica, value, versions(ops)]
+
+
+def merge_set(ops: Ops) -> tuple[Any, Any]:
+    tags: dict[tuple[int, str], Any] = {}
+    for counter, replica, verb, *arguments in once(ops):
+        if verb in ("add", "on"):
+            tags[counter, replica] = arguments[0] if arguments else True
+            continue
+        for ref in arguments[0]:
+            tags.pop((ref, replica) if isinstance(ref, int) else (ref[0], ref[1]), None)
+    values = {canonical(value): value for value in tags.values()}
+    standing = [[*id_, tags[id_]] for id_ in sorted(tags)]
+    return [values[key] for key in sorted(values)], [standing, versions(ops)]
+
+
+def merge_flag(ops: Ops) -> tuple[Any, Any]:
+    values, state = merge_set(ops)
+    return values != [], state
+
+
+def merge_growing(ops: Ops) -> tuple[Any, Any]:
+    found = {canonical(op[3]): op[3] for op in ops}
+    values = [found[key] for key in sorted(found)]
+    return values, [values, versions(ops)]
+
+
+def merge_counter(ops: Ops) -> tuple[Any, Any]:
+    sums: dict[str, int] = {}
+    for _, replica, _, n in once(ops):
+        sums[replica] = sums.get(replica, 0) + n
+    rows = [[replica, versions(ops)[replica], str(sums[replica])] for replica in sorted(sums)]
+    return str(sum(sums.values())), [rows]
+
+
+MERGE = {
+    "register": merge_register,
+    "set": merge_set,
+    "flag": merge_flag,
+    "growing set": merge_growing,
+    "counter": merge_counter,
+}
+
+
+def merge(kind: str, ops: Ops) -> tuple[Any, bytes]:
+    """What the operations make of a field that is no text: its value, and its state."""
+    value, state = MERGE[kind](ops)
+    return value, b"\0" + canonical(state).encode()
 
 
 def parts(state: bytes) -> tuple[bytes, bytes]:

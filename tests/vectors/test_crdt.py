@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from liblim.crdt import Field, Flag, Register, Set, Text
+from liblim.crdt import Counter, Field, Flag, GrowSet, Register, Set, Text
 from liblim.errors import OperationError
 from tests.vectors import crdt_decoder as decoder
 
@@ -18,6 +18,8 @@ OTHERS: dict[str, tuple[type[Field], dict[str, Any]]] = {
     "register": (Register, {"default": None}),
     "set": (Set, {}),
     "flag": (Flag, {}),
+    "growing set": (GrowSet, {}),
+    "counter": (Counter, {}),
 }
 
 texts = pytest.mark.parametrize("row", VECTORS["texts"], ids=lambda row: row["name"])
@@ -78,9 +80,23 @@ def value_of(field: Field) -> Any:
     """What a field that is no text holds."""
     if isinstance(field, Register):
         return field.value
-    return (
-        bool(field) if isinstance(field, Flag) else list(field) if isinstance(field, Set) else None
-    )
+    if isinstance(field, Flag):
+        return bool(field)
+    if isinstance(field, Counter):
+        return str(field.value)
+    assert isinstance(field, Set | GrowSet)
+    return list(field)
+
+
+def test_each_kind_of_field_has_vectors() -> None:
+    assert {row["kind"] for row in VECTORS["others"]} == OTHERS.keys()
+
+
+@others
+def test_the_decoder_merges_another_field(row: dict[str, Any]) -> None:
+    value, state = decoder.merge(row["kind"], row["ops"])
+    assert decoder.canonical(value) == decoder.canonical(row["value"])
+    assert state.hex() == row["state"]
 
 
 @others
@@ -111,3 +127,14 @@ def test_what_is_refused(row: dict[str, Any]) -> None:
     with pytest.raises(OperationError):
         text.apply([row["op"]])
     assert text.encode() == before
+
+
+@pytest.mark.parametrize("row", VECTORS["refused"]["others"], ids=lambda row: row["name"])
+def test_what_another_field_refuses(row: dict[str, Any]) -> None:
+    kind, options = OTHERS[row["kind"]]
+    field = kind.new("z", **options)
+    field.apply(row["base"])
+    before = field.encode()
+    with pytest.raises(OperationError):
+        field.apply([row["op"]])
+    assert field.encode() == before

@@ -106,8 +106,13 @@ class Peer:
 
     def receive(self, batch: Batch) -> None:
         """Apply what another peer did."""
+        alone = self.rng.random() < 0.5  # as operations that stand free, or as those of a change
         for counter, replica, *op in batch.ops:
-            self.shadow = spliced(self.shadow, self.text.apply_op(counter, replica, op))
+            if alone:
+                splices = self.text.apply([[counter, replica, *op]])
+            else:
+                splices = self.text.apply_op(counter, replica, op)
+            self.shadow = spliced(self.shadow, splices)
             self.clock = max(self.clock, counter + width(op) - 1)
         self.oracle.apply(batch.ops)
         self.seen[batch.author] += 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liblim.crdt import Author, Text, author
-from liblim.crdt import text as text_module
+from liblim.crdt import Author, Text, author, stroke
 from liblim.errors import OperationError
 
 
@@ -85,7 +84,7 @@ def test_deletes_do_not_merge_across_another_field_or_what_was_seen_between() ->
 
 
 def test_a_long_run_becomes_several_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (author, text_module):
+    for module in (author, stroke):
         monkeypatch.setattr(module, "LONGEST_RUN", 3)
     text = Text.new("a")
     for k in range(10):

@@ -6,10 +6,12 @@ from random import Random
 
 import pytest
 
-from liblim.crdt import Text, rga, sequence, span, state
+from liblim.crdt import Text, rga, sequence, span, state, stroke
 from liblim.crdt.span import Chunk, Span, SpanIndex
 from liblim.errors import OperationError
+from tests.liblim.crdt.histories import in_order, write
 from tests.liblim.crdt.network import Network
+from tests.oracle import NaiveRga
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequence, "FILL", 3)
     monkeypatch.setattr(sequence, "STRIDE", 2)
     monkeypatch.setattr(rga, "MOST_SPANS", 4)
-    for module in (sequence, rga, state):
+    for module in (sequence, rga, state, stroke):
         monkeypatch.setattr(module, "LONGEST_TEXT", 5)
 
 
@@ -50,6 +52,36 @@ def test_jumping_about(case: int) -> None:
     again = Text.decode(text.encode(), "b")
     again.check_invariants()
     assert list(again.elements()) == list(text.elements())
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("case", range(20))
+def test_what_others_type_on_where_somebody_looks(case: int) -> None:
+    """Operations come singly, and somebody looks at their left neighbours, which moves the finger there."""
+    rng = Random(case)
+    text, naive = Text.new("z"), NaiveRga()
+    for event in in_order(write(Text(), rng, 150), rng):
+        _, replica, kind, ref, _ = event.op
+        seen = [row for row in text.elements() if row[2]]
+        left = (ref, replica) if isinstance(ref, int) else (ref[0], ref[1])
+        if kind == "+" and (at := [k for k, row in enumerate(seen) if row[:2] == left]):
+            text.slice(at[0], 1)
+        text.apply([event.op])
+        naive.apply([event.op])
+        text.check_invariants()
+        assert list(text.elements()) == naive.rows()
+
+
+@pytest.mark.usefixtures("_small")
+def test_what_others_type_on_looks_into_the_next_chunk() -> None:
+    text = Text.new("z")
+    text.apply([[1, "a", "+", 0, "ab"], [3, "b", "+", [2, "a"], "X"]])
+    text.apply([[4, "b", "+", 0, "p"], [6, "b", "+", 0, "q"]])
+    text = Text.decode(text.encode(), "z")
+    assert [len(chunk.spans) for chunk in text._rga.chunks] == [3, 1]
+    text.slice(3, 1)
+    text.apply([[3, "a", "+", 2, "c"]])
+    assert str(text) == "qpabXc"
 
 
 def spans(text: Text) -> list[tuple[int, int, str]]:

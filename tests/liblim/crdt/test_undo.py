@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liblim.crdt import Author, Text, undo
+from liblim.crdt import Author, Text, stroke, undo
 from liblim.errors import OperationError
 from tests.liblim.crdt.histories import edit_text
 from tests.liblim.crdt.network import spliced
@@ -260,6 +261,29 @@ def test_deleted_text_is_kept_within_a_bound(monkeypatch: pytest.MonkeyPatch) ->
     a.undo()
     assert not a.can_undo
     assert len(a) == 40 - 12
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_what_is_erased_key_by_key_is_kept_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, forward: bool
+) -> None:
+    for module in (undo, stroke):
+        monkeypatch.setattr(module, "MOST_TEXT", 10)
+        monkeypatch.setattr(module, "LONGEST_STEP", 4)
+    a, _ = peers("0123456789" * 3)
+    a.insert(15, "mine")
+    for k in range(9):
+        a.delete(4 if forward else 13 - k, 1)
+    steps = msgspec.json.decode(a.encode_history())[1][1]
+    assert [len(step[2]) for step in steps] == [5, 4]
+    assert len(a._history.undos) == 2
+    for module in (undo, stroke):
+        monkeypatch.setattr(module, "LONGEST_STEP", 100)
+    for k in range(3):
+        a.delete(4 if forward else 4 - k, 1)
+    assert len(a._history.undos) == 1  # that with the deleted characters, which are too many
+    a.undo()
+    assert str(a)[:15] == "012345678901234"
 
 
 def test_text_that_can_no_more_be_brought_back_does_not_count(
