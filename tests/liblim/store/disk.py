@@ -1,7 +1,7 @@
 """A disk for SQLite that loses what was not synced, and fails when it is told to.
 
-It is an ``apsw`` VFS over files in memory.  Each file has what is durable, and what was written since the last
-sync.  At a cut every sector is left somewhere in its own history since then, torn in the middle perhaps, so
+It is an ``apsw`` VFS over files in memory.  Each file has what is durable, and what was written since the
+last sync.  At a cut every sector is left somewhere in its own history since then, torn in the middle perhaps, so
 writes survive in part and in any order; so does the file's size, and files that were made or deleted a moment
 ago.  What a write does not touch stays as it was, which SQLite assumes of every disk unless told otherwise
 (SQLITE_IOCAP_POWERSAFE_OVERWRITE).
@@ -184,7 +184,8 @@ class Disk(apsw.VFS):
         if path not in self.files:
             if not flags[0] & apsw.SQLITE_OPEN_CREATE:
                 raise apsw.CantOpenError("there is no such file")
-            self.step()
+            if self.failure is not apsw.FullError:  # an empty file takes no room
+                self.step()
             self.files[path] = _Contents()
         return _File(self, self.files[path])
 
