@@ -15,7 +15,7 @@ from liblim.change import Change, Head
 from liblim.database import Database
 from liblim.errors import StoreError
 from liblim.peers import PeerRecord
-from tests.liblim.store.disk import Disk, Failure, path_on
+from tests.liblim.store.disk import Disk, Failure, Off
 from tests.liblim.store.powercut import check_chain, everything
 from tests.liblim.things import Thing, memory
 
@@ -86,7 +86,11 @@ class Watched:
         try:
             receipt = await self.database.receive(changes)
         except StoreError as error:
-            assert self.database.problem == str(error)
+            told = str(error)
+        else:
+            told = ""
+        if told:
+            assert self.database.problem == told
             assert self.database.count == before
             await self.mended()
             receipt = await self.database.receive(changes)
@@ -161,3 +165,43 @@ async def test_trouble_at_each_write_in_turn(disk: Disk, tmp_path: Path, failure
         at += 1
     assert at > 60
     assert told > at * 0.8
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_start_on_a_bad_disk_changes_nothing(
+    disk: Disk, tmp_path: Path, failure: Failure
+) -> None:
+    """On a full one the notes can be read; on others it is said what is wrong, and nothing is lost."""
+    path = tmp_path / "notes.db"
+    database = Database(path, [Thing])
+    thing = database.create(Thing)
+    thing.body.insert(0, "before")
+    database.close()
+    disk.fail(failure)
+    if failure is apsw.FullError:
+        again = Database(path, [Thing])
+        assert str(again.get(Thing, thing.oid).body) == "before"
+        again.close()
+    else:
+        with pytest.raises(StoreError):
+            Database(path, [Thing])
+    disk.mend()
+    check_what_is_kept(path, database.heads, {thing.oid: "before"})
+
+
+def test_after_a_crash_a_full_disk_lets_notes_be_read(disk: Disk, tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    database = Database(path, [Thing])
+    thing = database.create(Thing)
+    thing.body.insert(0, "before")
+    database.commit()
+    disk.fail(Off)
+    with suppress(StoreError):
+        database.store.close()
+    disk.fail(apsw.FullError)
+    again = Database(path, [Thing])
+    assert str(again.get(Thing, thing.oid).body) == "before"
+    with suppress(StoreError):  # SQLite itself does not say so
+        again.close()
+    disk.mend()
+    check_what_is_kept(path, database.heads, {thing.oid: "before"})

@@ -1,10 +1,10 @@
 """A disk for SQLite that loses what was not synced, and fails when it is told to.
 
 It is an ``apsw`` VFS over files in memory.  Each file has what is durable, and what was written since the
-last sync.  At a cut every sector is left somewhere in its own history since then, torn in the middle perhaps, so
-writes survive in part and in any order; so does the file's size, and files that were made or deleted a moment
-ago.  What a write does not touch stays as it was, which SQLite assumes of every disk unless told otherwise
-(SQLITE_IOCAP_POWERSAFE_OVERWRITE).
+last sync.  At a cut every sector is left somewhere in its own history since then, torn in the middle
+perhaps, so writes survive in part and in any order; so does the file's size, and files that were made or
+deleted a moment ago.  What a write does not touch stays as it was, which SQLite assumes of every disk unless
+told otherwise (SQLITE_IOCAP_POWERSAFE_OVERWRITE).
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class Disk(apsw.VFS):
         self.done = 0
         self.fails_from = 0
         self.failure: Failure | None = None
-        self.reads_fail = False
+        self.within = ""
+        """The folder in which operations fail; empty for all."""
         self.hits = 0
         """How many operations have failed."""
 
@@ -158,9 +159,10 @@ class Disk(apsw.VFS):
                 contents.named = True
         self.mend()
 
-    def step(self) -> None:
-        """Count an operation that changes the disk; raise where it is to fail."""
-        if self.failure is not None and self.done >= self.fails_from:
+    def step(self, path: str) -> None:
+        """Count an operation that changes a file; raise where it is to fail."""
+        due = self.done >= self.fails_from and path.startswith(self.within)
+        if self.failure is not None and due:
             self.hits += 1
             raise self.failure("as the test wants it")
         self.done += 1
@@ -185,12 +187,12 @@ class Disk(apsw.VFS):
             if not flags[0] & apsw.SQLITE_OPEN_CREATE:
                 raise apsw.CantOpenError("there is no such file")
             if self.failure is not apsw.FullError:  # an empty file takes no room
-                self.step()
+                self.step(path)
             self.files[path] = _Contents()
-        return _File(self, self.files[path])
+        return _File(self, path)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
-        self.step()
+        self.step(filename)
         contents = self.files.pop(filename, None)
         if contents is not None and contents.named and not syncdir:
             self.deleted[filename] = contents
@@ -205,30 +207,28 @@ class Disk(apsw.VFS):
 class _File:
     """An open file."""
 
-    def __init__(self, disk: Disk, contents: _Contents) -> None:
+    def __init__(self, disk: Disk, path: str) -> None:
         self._disk = disk
-        self._contents = contents
+        self._path = path
+        self._contents = disk.files[path]
 
     def excepthook(self, kind: Any, error: Any, trace: Any) -> bool:
         return True
 
     def xRead(self, amount: int, offset: int) -> bytes:
-        if self._disk.reads_fail and self._disk.failure is not None:
-            self._disk.step()
-            self._disk.done -= 1
         return bytes(self._contents.now[offset : offset + amount])
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        self._disk.step()
+        self._disk.step(self._path)
         self._contents.write(bytes(data), offset)
 
     def xTruncate(self, size: int) -> None:
-        self._disk.step()
+        self._disk.step(self._path)
         self._contents.truncate(size)
 
     def xSync(self, flags: int) -> None:
         try:
-            self._disk.step()
+            self._disk.step(self._path)
         except apsw.Error:
             # As with Linux: what could not be synced counts as clean, and the next sync passes it over.
             if self._disk.failure is not Off:
