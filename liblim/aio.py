@@ -20,6 +20,7 @@ from liblim.database import Author, Database, Entry, Summary
 from liblim.document import Document, Effect
 from liblim.errors import StoreError
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
+from liblim.reissue import Aside
 from liblim.trust import Grant, Ledger, LibraryKeys
 
 RETRY = 1.0
@@ -63,6 +64,7 @@ class AsyncDatabase:
         """Called when the disk, or the key, can be used again after ``problem`` said that it cannot."""
         self._thread = thread
         self._order = asyncio.Lock()
+        self._issuing = asyncio.Lock()
         self._pause = LONG_PAUSE
         self._timer: asyncio.TimerHandle | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -322,24 +324,24 @@ class AsyncDatabase:
         """
         async with self._order:
             try:
-                return await self._take_in(changes)
+                return await self._take_in(changes, self.core.claim(changes))
             except StoreError as error:
                 self._trouble = str(error)
                 self._try_later()
                 self.on_saved()
                 raise
 
-    async def _take_in(self, changes: Sequence[Change]) -> Receipt:
+    async def _take_in(self, changes: Sequence[Change], ours: str = "") -> Receipt:
         """Commit a batch and take it over here; a caller that is cancelled does not part the two."""
-        work = asyncio.ensure_future(self._admit_and_settle(changes))
+        work = asyncio.ensure_future(self._admit_and_settle(changes, ours))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait([work])
             raise
 
-    async def _admit_and_settle(self, changes: Sequence[Change]) -> Receipt:
-        receipt = await self._on_thread(self.core.admit, changes)
+    async def _admit_and_settle(self, changes: Sequence[Change], ours: str) -> Receipt:
+        receipt = await self._on_thread(self.core.admit, changes, ours)
         summaries = self.core.settle(receipt)
         if summaries or self._behind:
             await self._derive(None if self._behind else summaries)
@@ -362,6 +364,35 @@ class AsyncDatabase:
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return await self._on_thread(self.core.read, ranges, changes, octets)
+
+    # What was set aside
+
+    async def aside(self) -> list[Aside]:
+        """The changes that contradict the log, and were not issued again yet.
+
+        Raises StoreError.
+        """
+        return await self._on_thread(self.core.aside)
+
+    async def issue_again(self) -> int:
+        """Write again what was set aside, as new changes; returns how many changes that says again.
+
+        Raises StoreError; then what was written is kept in memory and tried again by itself.
+        """
+        async with self._issuing:
+            await self.commit()  # else what waits might be issued twice
+            plan = await self._on_thread(self.core.plan_issue)
+            documents: dict[str, Document] = {}
+            try:
+                for kind, oid in self.core.to_issue(plan):
+                    documents[oid] = await self.ensure(kind, oid)
+                self.core.issue(plan, documents)
+                await self.commit()
+            finally:
+                for document in documents.values():
+                    with suppress(StoreError):  # said by the commit
+                        await self.release(document)
+            return len(plan.due)
 
     # Keys and members
 

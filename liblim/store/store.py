@@ -70,6 +70,7 @@ _CHANGE = """
     LEFT JOIN changes p ON p.replica = c.replica AND p.seq = c.seq - 1
 """
 _DOCUMENT = "SELECT oid, kind, changed, last, listed, summary, newer FROM documents"
+_decode_change = msgspec.json.Decoder(Change).decode
 _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
 
 
@@ -210,6 +211,14 @@ class Store:
         """The hashes of the changes that were set aside, each with the device that wrote it."""
         with errors_in_words(self.path):
             return dict(self._db.execute("SELECT hash, device FROM aside"))
+
+    def changes_aside(self) -> list[tuple[Change, str, str]]:
+        """The changes that were set aside, each with the device that wrote it, and why."""
+        with errors_in_words(self.path):
+            rows: list[Any] = self._db.execute(
+                "SELECT change, device, reason FROM aside"
+            ).fetchall()
+        return [(_decode_change(change), device, reason) for change, device, reason in rows]
 
     def lookup(self, replica: str, seq: int) -> tuple[bytes, int] | None:
         """The hash and last counter of one change of the log."""

@@ -43,7 +43,7 @@ def _on_tmpfs(folder: Path) -> Iterator[Place]:
     point = folder / "tmpfs"
     point.mkdir()
     command = [mount or "", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
-    if not mount or not umount or subprocess.run(command, capture_output=True).returncode:
+    if not mount or not umount or subprocess.call(command, stderr=subprocess.DEVNULL):
         pytest.skip("this user may not mount a file system")
     filler = point / "filler"
 
