@@ -191,6 +191,12 @@ class Link:
         self.session.committed(changes, self._loop.time())
         self._pump()
 
+    def look(self) -> None:
+        """See whether the session has anything to do now."""
+        if self.closed is None:
+            self.session.tick(self._loop.time())
+            self._pump()
+
     def refuse(self, error: LimError) -> None:
         """Close the connection with a reason."""
         self.session.refuse(error)

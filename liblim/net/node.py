@@ -27,7 +27,7 @@ from liblim.net.timing import Timing
 from liblim.net.tls import SYNC, client_context
 from liblim.net.upkeep import Upkeep
 from liblim.peers import PeerRecord
-from liblim.sync import Closed, Ohai, Ready, Session, Unknown, refusal
+from liblim.sync import Claims, Closed, Ohai, Ready, Session, Unknown, refusal
 from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 
@@ -79,6 +79,8 @@ class Node:
         self._roster = Roster(database, timing, random, clock, connect=self._connect, do=self._do)
         self._upkeep = Upkeep(database, self.membership, timing, random, self._trouble)
         self._links: dict[Link, asyncio.Task[None]] = {}
+        self._claims = Claims()
+        self._claims.on_free = self._freed
         self._chores: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Callable[[], None]] = []
         self._telling: asyncio.TimerHandle | None = None
@@ -235,6 +237,7 @@ class Node:
             port=self.listening.port if self.listening else 0,
             peer=device,
             patience=self._timing.greeting,
+            claims=self._claims,
         )
         link = Link(
             self._database, session, streams, self, self._timing, device=device, target=target
@@ -243,6 +246,12 @@ class Node:
         self._links[link] = task
         task.add_done_callback(lambda _: self._links.pop(link, None))
         return link
+
+    def _freed(self) -> None:
+        """Some link may ask for what another was asked for until now."""
+        loop = asyncio.get_running_loop()
+        for link in self._links:
+            loop.call_soon(link.look)
 
     def _committed(self, changes: Sequence[Change]) -> None:
         members = self._database.ledger.members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown, encode
 from liblim.sync.events import Arrived, Closed, Event, Ready, Wanted, Welcomed
 from liblim.sync.log import LogView
@@ -11,6 +12,7 @@ from liblim.sync.session import Session, State
 
 __all__ = [
     "Arrived",
+    "Claims",
     "Closed",
     "Event",
     "LineDecoder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from liblim.change import Head, Range
 from liblim.sync.log import LogView
@@ -92,7 +92,7 @@ class Belief:
         """How many of our changes it does not hold."""
         return self._log.count - (self.count - self.we_lack)
 
-    def lacking(self, coming: Mapping[str, int]) -> list[Range]:
-        """What we lack, but for what is here and not committed yet (replica -> last of it)."""
-        starts = ((r, max(self._ours(r), coming.get(r, 0)) + 1) for r in self._behind)
+    def lacking(self, coming: Callable[[str], int]) -> list[Range]:
+        """What we lack, but for what is here and not committed yet: of a replica, up to that number."""
+        starts = ((r, max(self._ours(r), coming(r)) + 1) for r in self._behind)
         return [Range(r, first, self.seq(r)) for r, first in starts if first <= self.seq(r)]

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from liblim.change import Change
 from liblim.errors import ChangeError, LimError, ProtocolError
+from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown
 from liblim.sync.events import Closed, Event, Welcomed
 from liblim.sync.exchange import Exchange
@@ -81,11 +82,13 @@ class Session:
         port: int = 0,
         peer: str,
         patience: float = GREETING_TIMEOUT,
+        claims: Claims | None = None,
     ) -> None:
         """Greet the peer: ``data_to_send`` has our ``ØHAI`` at once.
 
         ``peer`` is the device at the other end, as the connection has proved it; ``port`` is where we
-        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``.
+        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``; ``claims`` are
+        shared with the log's other sessions.
         """
         self.state = State.GREETING
         self.hello: Ohai | None = None
@@ -103,7 +106,7 @@ class Session:
         self._patience = patience
         self._greet_by = now + patience
         self._decoder = LineDecoder()
-        self._exchange = Exchange(log)
+        self._exchange = Exchange(log, claims or Claims())
         self._keepalive = Keepalive(now)
         self._events: list[Event] = []
         self._unknown: set[str] = set()
@@ -230,7 +233,7 @@ class Session:
 
     def _end(self, closed: Closed, last: Message | None = None) -> None:
         self._move(Cue.END)
-        self._exchange.outbox.close(last)
+        self._exchange.close(last)
         self._events += [*self._exchange.events(), closed]
 
     def _move(self, cue: Cue) -> None:
