@@ -14,6 +14,7 @@ from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
 from liblim.net.dial import other_end
 from liblim.net.timing import Timing
+from liblim.receipt import Receipt
 from liblim.sync import (
     Arrived,
     Closed,
@@ -189,6 +190,11 @@ class Link:
     def committed(self, changes: Sequence[Change]) -> None:
         """Let the peer have what entered the log."""
         self.session.committed(changes, self._loop.time())
+        self._pump()
+
+    def hand_on(self, receipt: Receipt) -> None:
+        """Let the peer have a receipt."""
+        self.session.hand_on(receipt)
         self._pump()
 
     def look(self) -> None:

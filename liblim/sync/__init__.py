@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.events import Arrived, Closed, Event, Ready, Wanted, Welcomed
+from liblim.sync.events import Arrived, Closed, Event, Heard, Ready, Wanted, Welcomed
 from liblim.sync.log import LogView
 from liblim.sync.messages import Ohai
 from liblim.sync.refusals import refusal
@@ -15,6 +15,7 @@ __all__ = [
     "Claims",
     "Closed",
     "Event",
+    "Heard",
     "LineDecoder",
     "LogView",
     "Ohai",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from liblim.change import Head, Range
 from liblim.sync.log import LogView
@@ -91,6 +92,33 @@ class Belief:
     def they_lack(self) -> int:
         """How many of our changes it does not hold."""
         return self._log.count - (self.count - self.we_lack)
+
+    def holds(self, replica: str, seq: int) -> bool:
+        """Whether the peer holds a change of ours."""
+        theirs = self.heads.get(replica, NONE)
+        return theirs.seq >= seq and theirs.hash == self._known(replica, theirs).hash
+
+    def _known(self, replica: str, head: Head) -> Head:
+        """Our own head where it has the same number, else that one: then there is nothing to compare."""
+        ours = self._log.heads.get(replica, NONE)
+        return ours if ours.seq == head.seq else head
+
+    def lacks(self) -> dict[str, int]:
+        """The first change of each replica of ours that the peer does not hold."""
+        found: dict[str, int] = {}
+        for replica, ours in self._log.heads.items():
+            theirs = self.heads.get(replica, NONE)
+            if theirs.seq < ours.seq:
+                found[replica] = theirs.seq + 1
+            elif not self.holds(replica, ours.seq):
+                found[replica] = ours.seq  # it holds another one under this number
+        return found
+
+    def differing(self, most: int) -> list[str]:
+        """Replicas of which one side holds other changes than the other, at most so many."""
+        ours = self._log.heads
+        replicas = (r for r in {**ours, **self.heads} if ours.get(r) != self.heads.get(r))
+        return list(islice(replicas, most))
 
     def lacking(self, coming: Callable[[str], int]) -> list[Range]:
         """What we lack, but for what is here and not committed yet: of a replica, up to that number."""
