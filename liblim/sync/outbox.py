@@ -184,7 +184,7 @@ class Outbox:
             return None
         self._stale = False
         log = self._log
-        return Kthx(log.count, log.digest, log.position, tuple(self._take(held)))
+        return Kthx(log.count, log.digest, tuple(self._take(held)))
 
     def _next_push(self) -> Message | None:
         if not self._pushes:
@@ -209,7 +209,7 @@ class Outbox:
     def _ihaz(self, entries: Iterable[Entry], page: int = 0, *, more: bool = False) -> Message:
         self._stale = False
         log = self._log
-        return Ihaz(log.count, log.digest, log.position, 0, page, more, tuple(entries))
+        return Ihaz(log.count, log.digest, page, more, tuple(entries))
 
     def _next_of_window(self) -> Message | None:
         if not self._window:

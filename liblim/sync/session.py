@@ -105,7 +105,6 @@ class Session:
             device=log.device,
             name=name[:128],
             agent=agent[:128],
-            log=log.log_id,
             port=port,
         )
         self._patience = patience

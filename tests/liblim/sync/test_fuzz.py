@@ -110,8 +110,8 @@ def random_message(rng: Random, digest: str) -> Message:
         )
         return tuple(Entry(name, number(), rng.randbytes(32)) for name in names)
 
-    def state() -> tuple[int, str, int]:
-        return rng.choice([0, *NUMBERS]), rng.choice([digest, rng.randbytes(32).hex()]), number()
+    def state() -> tuple[int, str]:
+        return rng.choice([0, *NUMBERS]), rng.choice([digest, rng.randbytes(32).hex()])
 
     kind = rng.randrange(8)
     if kind == 0:
