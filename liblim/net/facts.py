@@ -12,7 +12,9 @@ class PeerStatus:
 
     Times are in Unix seconds, durations in seconds, sizes in bytes; ``None`` is "not known".
     ``words`` are its fingerprint.  ``incoming`` says that it connected to us; ``refused`` that one side
-    sent the other away; ``removed_us`` that it said this device was removed.
+    sent the other away; ``removed_us`` that it said this device was removed.  ``confirmed`` is when it was
+    last heard what the device holds, from itself or by its receipt; ``they_lack`` goes by that, also while it
+    is away.  ``differing`` are replicas (at most 20) of which one side holds other changes than the other.
     """
 
     device: str
@@ -40,6 +42,8 @@ class PeerStatus:
     refused: bool
     next_try: float | None
     removed_us: bool
+    confirmed: float | None = None
+    differing: tuple[str, ...] = ()
 
 
 class LogLine(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from liblim.change import Change, Head, Range, digest
+from liblim.change import Change, Dep, Head, Range, digest
 from liblim.errors import LimError
 from liblim.sync import Arrived, Closed, Event, Session, State, Wanted
 from tests.liblim.changes import make
@@ -19,7 +19,6 @@ class MemoryLog:
     def __init__(self, letter: str, library: str = LIBRARY, room: int = 1000) -> None:
         self.library = library
         self.device = letter * 32
-        self.log_id = letter * 32
         self.heads: dict[str, Head] = {}
         self.changes: list[Change] = []
         self.waiting: list[Change] = []
@@ -29,11 +28,17 @@ class MemoryLog:
     def count(self) -> int:
         return len(self.changes)
 
-    position = count
-
     @property
     def digest(self) -> str:
         return digest(self.heads)
+
+    @property
+    def frontier(self) -> tuple[Dep, ...]:
+        past = {(dep.replica, dep.seq) for change in self.changes for dep in change.header.deps}
+        heads = sorted(self.heads.items())
+        return tuple(
+            Dep(replica, *head) for replica, head in heads if (replica, head.seq) not in past
+        )
 
     def seq(self, replica: str) -> int:
         return self.heads[replica].seq if replica in self.heads else 0

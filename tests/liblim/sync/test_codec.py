@@ -7,6 +7,7 @@ import pytest
 
 from liblim.change import Range
 from liblim.errors import ProtocolError
+from liblim.receipt import Receipt
 from liblim.sync.codec import Decoded, LineDecoder, Unknown, decode, encode
 from liblim.sync.messages import (
     MAX_GREETING,
@@ -14,6 +15,7 @@ from liblim.sync.messages import (
     VERBS,
     Entry,
     Icanhaz,
+    Igotz,
     Ihaz,
     Kthx,
     Kthxbye,
@@ -33,14 +35,15 @@ HEAD = Entry(replica("a"), 3, bytes(32))
 
 MESSAGES: list[Message] = [
     Ohai(1, A, B),
-    Ohai(1, A, B, "Desk 🖥", "test/1", ("pack", "x"), A, {B: 7}, port=65535),
+    Ohai(1, A, B, "Desk 🖥", "test/1", ("pack", "x"), port=65535),
     Ihaz(0, DIGEST),
-    Ihaz(2**53 - 1, DIGEST, 5, 4, 2, True, (HEAD, HEAD)),
+    Ihaz(2**53 - 1, DIGEST, 2, True, (HEAD, HEAD)),
     Icanhaz(1),
     Icanhaz(2, (Range(replica("a"), 1, 2**53 - 1),), 1, 1),
     Ucanhaz(CHANGE),
     Ucanhaz(CHANGE, 3, 256),
-    Kthx(1, DIGEST, 1, (HEAD,)),
+    Kthx(1, DIGEST, (HEAD,)),
+    Igotz(Receipt(A, 1, B, b"sealed", bytes(64))),
     Sup(1),
     Nm(1),
     Nowai("garbage", "What a line!", "Ümläut 字"),
