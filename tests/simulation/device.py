@@ -230,6 +230,7 @@ class Device:
         """
         at_once(self.membership.introduce(newcomer.identity.certificate, "New"))
         newcomer.database.take_on(self.database.grant())
+        newcomer.database.derive()  # the app shows its list anew
         self.brought.add(newcomer.identity.device)
 
     def remove(self, other: Device) -> None:
