@@ -26,6 +26,7 @@ class Accounts:
         self.saved: dict[str, set[Id]] = {}
         self.deleted: set[Id] = set()
         self.written_off: set[Id] = set()
+        self.disks_lost = 0
 
     def show(self, oid: str, text: Any) -> None:
         """Somebody sees this text, with the word "saved" beside it."""
@@ -40,15 +41,17 @@ class Accounts:
 
         A log holds all of a replica up to its last counter.
         """
+        self.disks_lost += 1
         ends: dict[str, int] = {}
         for log in logs:
             for replica, end in log.items():
                 ends[replica] = max(end, ends.get(replica, 0))
-        for ids in self.saved.values():
+        for oid, ids in self.saved.items():
             gone = {one for one in ids if one[0] > ends.get(one[1], 0)}
             self.written_off |= gone
-            ids -= gone
+            self.saved[oid] = ids - gone
 
     def missing(self, oid: str, text: Any) -> set[Id]:
-        """What should be in a text, or have been deleted by somebody, and is neither."""
-        return self.saved.get(oid, set()) - visible(text) - self.deleted
+        """What should be in a text (``None``: there is none), or have been deleted, and is neither."""
+        shown = visible(text) if text is not None else set()
+        return self.saved.get(oid, set()) - shown - self.deleted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -16,6 +16,7 @@ from liblim.database import Database
 from liblim.document import Document
 from liblim.membership import Membership
 from liblim.sync import Arrived, Closed, Session, Wanted, refusal
+from liblim.sync.belief import NONE
 from liblim.trust import Identity
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ENDINGS = ("lost", "silent", "too-late", "removed")
 """How a session may end where nobody does wrong."""
+REMEMBERED = ("_replica", "_salt", "_last", "_drift")
+"""What a writer knows of the replica that it writes as."""
 
 
 class Page(Document):
@@ -38,7 +41,12 @@ class Page(Document):
     def summary(self) -> dict[str, Any]:
         """All but the text, whose elements are compared one by one."""
         tags = sorted(map(str, self.tags))
-        return {"place": self.place.value, "tags": tags, "pin": bool(self.pinned), "n": self.clicks.value}
+        return {
+            "place": self.place.value,
+            "tags": tags,
+            "pin": bool(self.pinned),
+            "n": self.clicks.value,
+        }
 
 
 class AtOnce:
@@ -119,9 +127,7 @@ class Device:
     def open_database(self) -> Database:
         """Start the database."""
         entropy = self.world.rng.randbytes
-        database = Database(
-            self.path, [Page], identity=self.identity, clock=self, entropy=entropy
-        )
+        database = Database(self.path, [Page], identity=self.identity, clock=self, entropy=entropy)
         database.subscribe_trust(self._trust_moved)
         return database
 
@@ -203,7 +209,7 @@ class Device:
             self.pages[oid] = self.database.get(Page, oid)
         return self.pages[oid]
 
-    def show(self, oids: Iterator[str]) -> None:
+    def show(self, oids: Iterable[str]) -> None:
         """Show which documents are saved, to somebody who keeps account."""
         for oid in oids:
             page = self.pages.get(oid)
@@ -261,8 +267,8 @@ class Device:
         self.stop()
         self.open()
         for replica, head in told.items():
-            held = self.database.heads.get(replica)
-            assert held and held.seq >= head.seq, "a crash has taken what was said to be committed"
+            held = self.database.heads.get(replica, NONE)
+            assert held.seq >= head.seq, "a crash has taken what was said to be committed"
 
     def copy_to(self, path: Path) -> None:
         """Copy the data folder."""
@@ -280,7 +286,7 @@ class Device:
         """Keep the running machine as it is."""
         self.finish()
         self.copy_to(path)
-        writer = {name: getattr(self.database.writer, name) for name in ("_replica", "_salt", "_last", "_drift")}
+        writer = {name: getattr(self.database.writer, name) for name in REMEMBERED}
         return Memory(path, writer, self.monotonic(), self.wall() - self.monotonic())
 
     def resume(self, memory: Memory) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from liblim.admission import Admission
 from liblim.change import Change, Head
 from liblim.crdt.rga import Rga
 from liblim.database import Database
-from liblim.errors import ChangeError
 from liblim.store import Store
 from liblim.sync import Session
 from liblim.sync.belief import Belief
 from liblim.writer import Seen, Writer
+
+Fault: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def acknowledge_before_commit() -> Iterator[None]:
 
 @contextmanager
 def skip_a_dep_check() -> Iterator[None]:
-    """Let a change into the log though what it depends on is not there."""
+    """Let a change into the log though not all of the replicas that it depends on is there."""
     strict = Admission._check_place
 
     def check(gate: Admission, change: Change, row: Any) -> None:
@@ -50,7 +52,7 @@ def skip_a_dep_check() -> Iterator[None]:
 
         def lenient(replica: str, seq: int) -> tuple[bytes, int]:
             found = gate._replicas.get(replica)
-            if found is not None and found.head.seq >= seq:
+            if found is None or found.head.seq >= seq:
                 return known(replica, seq)
             [dep] = [dep for dep in change.header.deps if dep.replica == replica]
             return dep.hash, change.header.clock - 1
@@ -95,7 +97,9 @@ def drop_a_forwarded_change() -> Iterator[None]:
     def given(session: Session, changes: Sequence[Change]) -> list[Change]:
         log = session._exchange._log
         assert isinstance(log, Database)
-        return [c for c in changes if c.hash[0] >= 16 or log.authors[c.replica].device == log.device]
+        return [
+            c for c in changes if c.hash[0] >= 16 or log.authors[c.replica].device == log.device
+        ]
 
     def drop_supply(session: Session, request: int, changes: Sequence[Change], now: float) -> None:
         supply(session, request, given(session, changes), now)
@@ -126,12 +130,12 @@ def wrong_tie_break() -> Iterator[None]:
 def receipts_that_never_go_down() -> Iterator[None]:
     """Remember from one session to the next what a device held, and believe no less of it."""
     init, listing = Session.__init__, Belief.list_page
-    known: dict[tuple[int, str], dict[str, Head]] = {}
+    known: WeakKeyDictionary[Any, dict[str, dict[str, Head]]] = WeakKeyDictionary()
 
     def begin(session: Session, log: Any, **options: Any) -> None:
         init(session, log, **options)
         belief = session._exchange.belief
-        belief.heads = known.setdefault((id(log), options["peer"]), {})
+        belief.heads = known.setdefault(log, {}).setdefault(options["peer"], {})
 
     def list_page(belief: Belief, page: int, more: bool, entries: Any) -> None:
         kept = belief.heads
@@ -148,7 +152,7 @@ def receipts_that_never_go_down() -> Iterator[None]:
         yield
 
 
-FAULTS: list[Callable[[], AbstractContextManager[None]]] = [
+FAULTS: list[Fault] = [
     acknowledge_before_commit,
     skip_a_dep_check,
     continue_a_replica,

@@ -43,7 +43,9 @@ class Blind(Unsealed):
 class KeylessDatabase(Database):
     """A log of one library that nobody there can read."""
 
-    def __init__(self, path: Any, library: str, entropy: Callable[[int], bytes], clock: Any) -> None:
+    def __init__(
+        self, path: Any, library: str, entropy: Callable[[int], bytes], clock: Any
+    ) -> None:
         self._for = library
         super().__init__(path, [], entropy=entropy, clock=clock)
 

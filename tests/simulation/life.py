@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from liblim.change import Range
 from liblim.errors import LimError
 from liblim.writer import CLOCK_JUMP
+from tests.simulation.checks import check, check_receipts
 from tests.simulation.device import Device, Memory
-from tests.simulation.keys import without_chance
 from tests.simulation.keyless import Keyless
+from tests.simulation.keys import without_chance
 from tests.simulation.network import Link, World
 
 MOST = 8
 """Devices with keys."""
 HOUR = 3600.0
-STEPS = 400
+STEPS = 600
 """Things that happen in one world."""
 
 
@@ -37,8 +39,6 @@ class Life(World):
         self.memories: list[tuple[Device, Memory]] = []
         self.files = 0
         self.steps = 0
-        self.lost = False
-        """Whether a disk was lost."""
         if self.rng.random() < 0.8:
             self.place_keyless()
         self.acts += [
@@ -57,11 +57,6 @@ class Life(World):
             (0.12, lambda device, link: self.join(device)),
             (0.08, lambda device, link: self.leave(device)),
         ]
-
-    @property
-    def keyed(self) -> list[Device]:
-        """The devices with keys."""
-        return [device for device in self.devices if not device.keyless]
 
     def place_keyless(self) -> None:
         """Add a peer that stores and forwards; every device knows it."""
@@ -226,7 +221,6 @@ class Life(World):
 
     def write_off(self) -> None:
         """Take note that a disk was lost."""
-        self.lost = True
         self.accounts.lose(
             {replica: row.end for replica, row in device.database.store.replicas().items()}
             for device in self.devices
@@ -279,46 +273,6 @@ class Life(World):
                 return
 
 
-def check_receipts(link: Link) -> None:
-    """No end of a link takes the other to hold more than that one has committed."""
-    one, other = link.ends
-    for end, peer in ((one, other), (other, one)):
-        session = end.sessions.get(link)
-        if session is not None:
-            for replica, head in session._exchange.belief.heads.items():
-                held = peer.database.heads.get(replica)
-                assert held and held.seq >= head.seq, "a receipt says more than the device has"
-
-
-def check(world: Life) -> None:
-    """All hold the same, show the same, and miss nothing."""
-    first = world.keyed[0]
-    database = first.database
-    for device in world.devices:
-        assert device.database.digest == database.digest, "the digests differ"
-        assert not device.database.admit([]).waiting or world.lost, "changes wait for nothing"
-    entries = sorted(database.entries())
-    elements = elements_of(first, world)
-    for device in world.keyed:
-        assert device.database.ledger.members == database.ledger.members, "members differ"
-        assert sorted(device.database.entries()) == entries, "the lists differ"
-        assert elements_of(device, world) == elements, "the elements differ"
-        for oid, page in device.pages.items():
-            if oid in elements:
-                again = device.database.load(oid).document
-                assert list(again.body.elements()) == list(page.body.elements()), "the file differs"
-    for oid, saved in world.accounts.saved.items():
-        page = first.page(oid)
-        missing = world.accounts.missing(oid, page.body) if page else saved - world.accounts.deleted
-        assert not missing, f"{len(missing)} characters that were shown as saved are missing"
-
-
-def elements_of(device: Device, world: World) -> dict[str, list[tuple[int, str, str]]]:
-    """Every element of every document, tombstones too."""
-    pages = {oid: device.page(oid) for oid in world.oids}
-    return {oid: list(page.body.elements()) for oid, page in pages.items() if page is not None}
-
-
 class Lived(NamedTuple):
     """What a world went through: simulated seconds, steps, changes that were written, and its trace."""
 
@@ -328,19 +282,29 @@ class Lived(NamedTuple):
     trace: str
 
 
-def live(seed: int, steps: int = STEPS) -> Lived:
-    """One world, from its seed to its end.  Raises AssertionError that says how to replay it."""
-    with tempfile.TemporaryDirectory(prefix="lim-") as folder, without_chance():
+class Found(AssertionError):
+    """A world has not ended as it should."""
+
+
+def live(seed: int) -> Lived:
+    """One world, from its seed to its end.
+
+    Raises Found, whose text says how to replay it.
+    """
+    memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    with TemporaryDirectory(prefix="lim-", dir=memory) as folder, without_chance():
         world = Life(seed, folder)
         try:
-            for _ in range(steps):
+            for _ in range(STEPS):
                 world.step()
             world.end()
             check(world)
         except Exception as error:
-            raise AssertionError(f"seed {seed}, step {world.steps}: {error}") from error
+            raise Found(
+                f"world {seed}, step {world.steps}: {error!r}; replay it alone with "
+                f"tests/simulation/test_life.py --seed {seed} --seeds 1"
+            ) from error
         finally:
             world.close()
-        return Lived(
-            world.now, world.steps, world.keyed[0].database.count, world.trace.hexdigest()
-        )
+        changes = world.keyed[0].database.count
+        return Lived(world.now, world.steps, changes, world.trace.hexdigest())

@@ -136,6 +136,11 @@ class World:
         self.devices.append(Device(self, f"{self.folder}/{len(self.devices)}.db"))
         return self.devices[-1]
 
+    @property
+    def keyed(self) -> list[Device]:
+        """The devices with keys."""
+        return [device for device in self.devices if not device.keyless]
+
     def step(self) -> None:
         """Let something happen somewhere."""
         rng = self.rng
@@ -194,6 +199,7 @@ class World:
             self.accounts.edit(before, body)
         if rng.random() < 0.1:
             self.mark(page)
+        device.show([page.oid])
 
     def mark(self, page: Page) -> None:
         """Write in the fields beside the text."""
