@@ -125,7 +125,11 @@ class Membership:
 
     async def _tend(self) -> None:
         database = self._database
-        duties = database.ledger.duties(database.device, database.keys.epochs)
+        assert database.core.trust is not None
+        held = database.keys.epochs
+        # The first everybody has.
+        in_use = held.keys() - {database.core.trust.first_epoch}
+        duties = database.ledger.duties(database.device, held, in_use)
         removals = duties.removals
         elements: list[dict[str, Any]] = []
         if duties.new_epoch or removals:
