@@ -18,6 +18,8 @@ def check_receipts(link: Link) -> None:
     for end, peer in ((one, other), (other, one)):
         session = end.sessions.get(link)
         if session is not None:
+            assert (session.we_lack or 0) >= 0, "less than nothing is lacking"
+            assert (session.they_lack or 0) >= 0, "less than nothing is lacking"
             for replica, head in session._exchange.belief.heads.items():
                 held = peer.database.heads.get(replica, NONE)
                 assert held.seq >= head.seq, "a receipt says more than the device has"

@@ -111,13 +111,13 @@ class World:
         self.oids: list[str] = []
         self.links: list[Link] = []
         self.acts: list[tuple[float, Act]] = [
-            (6, lambda device, link: self.type(device)),
-            (3, lambda device, link: device.take_in(None)),
+            (9, lambda device, link: self.type(device)),
+            (4, lambda device, link: device.take_in(None)),
             (8, lambda device, link: self.work(device)),
             (14, lambda device, link: self.carry(link)),
             (3, lambda device, link: link.connect()),
             (1, lambda device, link: link.cut()),
-            (0.2, lambda device, link: device.crash()),
+            (0.4, lambda device, link: device.crash()),
             (2, lambda device, link: link.tick()),
         ]
         for _ in range(devices):
