@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -40,9 +40,12 @@ V = TypeVar("V")
 class Membership:
     """Changes who is in the library of an open database; one change after another."""
 
-    def __init__(self, database: AsyncDatabase) -> None:
-        """Write through ``database``, which needs an identity."""
+    def __init__(
+        self, database: AsyncDatabase, entropy: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        """Write through ``database``, which needs an identity; ``entropy(n)`` gives n random bytes."""
         self._database = database
+        self._entropy = entropy
         self._turn = asyncio.Lock()
         self._handed: set[tuple[str, str]] = set()
         """Epochs and devices that this run has wrapped a key for: never twice, whatever others write."""
@@ -122,7 +125,11 @@ class Membership:
 
     async def _tend(self) -> None:
         database = self._database
-        duties = database.ledger.duties(database.device, database.keys.epochs)
+        assert database.core.trust is not None
+        held = database.keys.epochs
+        # The first everybody has.
+        in_use = held.keys() - {database.core.trust.first_epoch}
+        duties = database.ledger.duties(database.device, held, in_use)
         removals = duties.removals
         elements: list[dict[str, Any]] = []
         if duties.new_epoch or removals:
@@ -202,7 +209,7 @@ class Membership:
     async def _new_epoch(self, members: Iterable[str]) -> list[dict[str, Any]]:
         """Make a key; it is used as soon as these elements, which announce it, are in the log."""
         database = self._database
-        epoch = database.keys.add_epoch(secrets.token_bytes(32))
+        epoch = database.keys.add_epoch(self._entropy(32))
         others = sorted(set(members) - {database.device})
         return await self._wrapped(epoch, [database.device, *others])
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import ssl
 import tempfile
+from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SEED = 32
 SIGNATURE = 64
+SERIAL = 20
+"""Bytes of a certificate's serial number, at most (RFC 5280, section 4.1.2.2)."""
 _ANYBODY = bytes(32)
 """A seed for what has to be signed, and is not believed."""
 _AGREEMENT = "urn:lim:x25519:"
@@ -156,10 +159,10 @@ class Identity:
         return f"<Identity {self.device}{' locked' if self.locked else ''}>"
 
     @classmethod
-    def generate(cls) -> Identity:
-        """A new device, unlocked, kept nowhere."""
-        seed = os.urandom(SEED)
-        identity = cls(_make_certificate(seed))
+    def generate(cls, entropy: Callable[[int], bytes] = os.urandom) -> Identity:
+        """A new device, unlocked, kept nowhere; all of it follows from ``entropy(n)``, n random bytes."""
+        seed = entropy(SEED)
+        identity = cls(_make_certificate(seed, entropy(SERIAL)))
         identity.unlock(seed)
         return identity
 
@@ -254,13 +257,13 @@ def _agreement_key(seed: bytes) -> X25519PrivateKey:
     return X25519PrivateKey.from_private_bytes(hkdf(seed, b"lim/1 x25519", 32))
 
 
-def _make_certificate(seed: bytes) -> bytes:
-    from cryptography import x509
+def _make_certificate(seed: bytes, serial: bytes) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     signing = Ed25519PrivateKey.from_private_bytes(seed).public_key()
     agreement = _agreement_key(seed).public_key().public_bytes_raw()
-    return _certificate(signing, agreement, x509.random_serial_number(), seed)
+    # Of 159 bits, as X.509 wants it positive; and not 0.
+    return _certificate(signing, agreement, int.from_bytes(serial) >> 1 or 1, seed)
 
 
 def _certificate(signing: Ed25519PublicKey, agreement: bytes, serial: int, seed: bytes) -> bytes:

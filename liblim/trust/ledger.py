@@ -101,7 +101,7 @@ class _Holds:
     epochs: dict[str, Id] = field(default_factory=dict)
     """The announced ones, the latest first."""
     keys: dict[str, set[str]] = field(default_factory=dict)
-    """For each epoch the devices that it was wrapped for."""
+    """For each epoch the devices that wrapped it, and that it was wrapped for."""
 
 
 class Ledger:
@@ -250,10 +250,12 @@ class Ledger:
         """
         return device == self.founder or device in self._introduced
 
-    def duties(self, me: str, held: Container[str]) -> Duties:
+    def duties(self, me: str, held: Container[str], in_use: Iterable[str] = ()) -> Duties:
         """What the device ``me``, which has the keys of the epochs ``held``, should write.
 
         Nothing as long as its own introduction was not read: then it does not know the library yet.
+        ``in_use`` are those of the held epochs that something may be sealed with, announced or not: an
+        announcement may be lost with the only disk that had it.
         """
         holds = self._holds
         if me not in holds.members or not self.knows(me):
@@ -263,7 +265,7 @@ class Ledger:
         known_to = holds.keys.get(current, set())
         new = since < holds.last_removal or not known_to <= holds.members.keys()
         wraps: dict[str, list[str]] = {}
-        for epoch in sorted(self.announced):
+        for epoch in sorted(self.announced.union(in_use)):
             if epoch in held:
                 lacking = holds.members.keys() - holds.keys.get(epoch, set()) - {me}
                 if lacking:
@@ -370,5 +372,5 @@ class Ledger:
                     found[epoch] = max(found.get(epoch, written), written)
             for (epoch, device, _), written in wrote.wrapped:
                 if stands(author, written):
-                    holds.keys.setdefault(epoch, set()).add(device)
+                    holds.keys.setdefault(epoch, set()).update((author, device))
         holds.epochs = dict(sorted(found.items(), key=lambda item: item[1], reverse=True))

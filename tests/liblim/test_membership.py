@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -199,6 +200,29 @@ async def test_who_was_offline_gets_the_epochs_later_and_who_joins_gets_all(
         assert found.members == {a.device, b.device, e.device}
         assert {oid: await found.read(oid) for oid in texts} == texts
     assert len(b.database.keys.epochs) == 3
+
+
+@pytest.mark.asyncio
+async def test_an_epoch_whose_announcement_is_lost_with_a_disk_is_handed_on(
+    place: NewPlace, tmp_path: Path
+) -> None:
+    a, b, c = await library_of(place, 3)
+    backup = tmp_path / "backup.db"
+    await a.database.copy_to(backup)
+    d = await place()
+    await a.membership.remove(c.device)
+    await d.join(a)
+    # The disk of a is lost, with the removal and the introduction.
+    database = await AsyncDatabase.open(backup, [Thing], identity=a.identity)
+    await database.load_trust()
+    again = Place(database)
+    await again.membership.introduce(d.identity.certificate, "Paired again")
+    text = await d.write("sealed with a key that nobody has announced")
+    await settle(again, b, d)
+    assert again.database.digest == b.database.digest == d.database.digest
+    for found in (again, b, d):
+        assert await found.read(text) == "sealed with a key that nobody has announced"
+    await database.close()
 
 
 @pytest.mark.asyncio

@@ -1,147 +1,24 @@
-"""Devices with real databases and real sessions, in one thread, under time and links of the test's own.
+"""Links that delay, break in mid-line and come back, and a world of devices that they join.
 
-Everything but the keys follows from one seed: what is typed, what the links deliver, where they are cut.
+Everything follows from one seed: keys, what is typed, what the links deliver, where they are cut.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import random
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
-from liblim.aio import AsyncDatabase
-from liblim.crdt import Text
-from liblim.database import Database
-from liblim.document import Document
-from liblim.membership import Membership
-from liblim.sync import Arrived, Closed, Session, Wanted, refusal
-from liblim.trust import Identity
+from liblim.change import Change
+from liblim.sync import Session
+from tests.simulation.accounts import Accounts, visible
+from tests.simulation.device import Device, Page
 
-
-class Page(Document):
-    """A document with a text."""
-
-    kind = "page"
-    body = Text()
-
-
-class AtOnce:
-    """A database as ``Membership`` wants it, where nothing ever waits."""
-
-    def __init__(self, core: Database) -> None:
-        self.core = core
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.core, name)
-
-    async def load_trust(self) -> None:
-        """It is loaded."""
-
-    async def commit(self) -> None:
-        """Commit."""
-        self.core.commit()
-
-    async def ensure(self, document_type: type[Document], oid: str) -> Document:
-        """A document."""
-        return self.core.ensure(document_type, oid)
-
-    async def release(self, document: Document) -> None:
-        """Let it go."""
-        self.core.release(document)
-
-
-def at_once(work: Coroutine[Any, Any, None]) -> None:
-    """Run what only ever lets others have their turn."""
-    with contextlib.suppress(StopIteration):
-        while True:
-            work.send(None)
-
-
-class Device:
-    """A database that may be restarted, with the sessions to its neighbours."""
-
-    def __init__(self, world: World, path: str) -> None:
-        self.world = world
-        self.path = path
-        self.identity = Identity.generate()
-        self.sessions: dict[Link, Session] = {}
-        self.open()
-
-    def open(self) -> None:
-        """Start the database."""
-        rng = self.world.rng
-        self.database = Database(
-            self.path, [Page], identity=self.identity, clock=self.world, entropy=rng.randbytes
-        )
-        self.membership = Membership(cast(AsyncDatabase, AtOnce(self.database)))
-        self.database.subscribe(self._committed)
-        self.database.subscribe_trust(self._trust_moved)
-        self.pages: dict[str, Page] = {}
-
-    def _committed(self, changes: object) -> None:
-        for session in self.sessions.values():
-            session.committed(changes, self.world.now)  # type: ignore[arg-type]
-
-    def crash(self) -> None:
-        """Lose what was not committed, and start again."""
-        for link in list(self.sessions):
-            link.cut()
-        self.database.store.close()
-        self.open()
-
-    def page(self, oid: str) -> Page | None:
-        """A document, if it is here yet."""
-        if oid not in self.pages:
-            if self.database.store.document(oid) is None:
-                return None
-            self.pages[oid] = self.database.get(Page, oid)
-        return self.pages[oid]
-
-    # Who is in the library
-
-    def trusts(self, other: Device) -> bool:
-        """Whether the other is a member, by all that this device knows."""
-        return other.identity.device in self.database.ledger.members
-
-    def introduce(self, newcomer: Device) -> None:
-        """Take a new device into the library, and give it the keys.
-
-        Raises LimError where this device is a member no more.
-        """
-        at_once(self.membership.introduce(newcomer.identity.certificate, "New"))
-        newcomer.database.take_on(self.database.grant())
-
-    def remove(self, other: Device) -> None:
-        """Remove a device.  Raises LimError where that cannot be."""
-        at_once(self.membership.remove(other.identity.device))
-
-    def tend(self) -> None:
-        """Do what this device owes the others."""
-        at_once(self.membership.tend())
-
-    def _trust_moved(self) -> None:
-        """Tell those who are members no more, and end their sessions."""
-        for link, session in self.sessions.items():
-            if not link.allowed:
-                session.refuse(refusal("removed"))
-
-    def handle(self, link: Link) -> None:
-        """Do for a session what its shell does."""
-        session = self.sessions[link]
-        for event in session.events():
-            now = self.world.now
-            if isinstance(event, Arrived):
-                receipt = self.database.receive(event.changes)
-                assert receipt.refused is None, receipt.refused
-                assert not receipt.aside
-                session.settled(event.changes, now)
-            elif isinstance(event, Wanted):
-                found = self.database.read(event.ranges, event.changes, event.octets)
-                session.supply(event.request, found, now)
-            elif isinstance(event, Closed):
-                assert event.code in ("lost", "silent", "too-late", "removed"), event
-                link.down = True
+WHOLE = 1 << 20
+MOST_PAGES = 6
+PIECES = (1, 7, 100, 5_000, 100_000)
+"""Bytes that may come through at once."""
 
 
 class Link:
@@ -151,6 +28,8 @@ class Link:
         self.world = world
         self.ends = ends
         self.down = True
+        self.parted = self.stalled = 0.0
+        """Until when nothing connects, and until when nothing comes through."""
         self.wires = [bytearray(), bytearray()]
 
     @property
@@ -161,13 +40,13 @@ class Link:
 
     def connect(self) -> None:
         """Begin a session on both ends, if there is none and they may."""
-        if not self.down or not self.allowed:
+        if not self.down or self.parted > self.world.now or not self.allowed:
             return
         self.down = False
         self.wires = [bytearray(), bytearray()]
         for end, other in zip(self.ends, self.ends[::-1], strict=True):
             peer = other.database.device
-            end.sessions[self] = Session(end.database, now=self.world.now, peer=peer)
+            end.sessions[self] = Session(end.database, now=end.monotonic(), peer=peer)
 
     def cut(self) -> None:
         """Break the connection, with whatever is on its way."""
@@ -175,7 +54,12 @@ class Link:
         for end in self.ends:
             end.sessions.pop(self, None)
 
-    def carry(self) -> bool:
+    def part(self, seconds: float) -> None:
+        """Break the connection for so long."""
+        self.cut()
+        self.parted = self.world.now + seconds
+
+    def carry(self, size: int | None = None) -> bool:
         """Move some bytes, cut anywhere; says whether there were any."""
         moved = False
         for at, end in enumerate(self.ends):
@@ -184,9 +68,9 @@ class Link:
             wire = self.wires[at]
             while data := end.sessions[self].data_to_send():
                 wire += data
-            if wire:
+            if wire and self.stalled <= self.world.now:
                 moved = True
-                size = self.world.rng.choice([1, 7, 100, 5_000, 100_000])
+                size = size or self.world.rng.choice(PIECES)
                 piece, wire[:] = bytes(wire[:size]), wire[size:]
                 self.deliver(self.ends[1 - at], piece)
         if self.down:
@@ -195,7 +79,8 @@ class Link:
 
     def deliver(self, end: Device, piece: bytes) -> None:
         """Hand over what has come through."""
-        end.sessions[self].receive_data(piece, self.world.now)
+        self.world.trace.update(piece)
+        end.sessions[self].receive_data(piece, end.monotonic())
         end.handle(self)
 
     def tick(self) -> None:
@@ -203,7 +88,7 @@ class Link:
         for end in self.ends:
             session = end.sessions.get(self)
             if session is not None:
-                session.tick(self.world.now)
+                session.tick(end.monotonic())
                 end.handle(self)
         if self.down:
             self.cut()
@@ -213,21 +98,26 @@ Act: TypeAlias = Callable[[Device, Link], object]
 
 
 class World:
-    """Some devices, the links between them, and one clock."""
+    """Some devices, the links between them, and one time; ``acts`` is what may happen, with weights."""
 
     def __init__(self, seed: int, folder: str, devices: int) -> None:
         self.rng = random.Random(seed)
         self.now = 1000.0
         self.folder = folder
+        self.trace = hashlib.sha256()
+        """Over all that came through: equal in two runs, all that matters was."""
+        self.accounts = Accounts()
         self.devices: list[Device] = []
         self.oids: list[str] = []
+        self.links: list[Link] = []
         self.acts: list[tuple[float, Act]] = [
-            (6, lambda device, link: self.type(device)),
-            (3, lambda device, link: device.database.commit()),
+            (9, lambda device, link: self.type(device)),
+            (4, lambda device, link: device.take_in(None)),
+            (8, lambda device, link: self.work(device)),
             (14, lambda device, link: self.carry(link)),
             (3, lambda device, link: link.connect()),
             (1, lambda device, link: link.cut()),
-            (0.2, lambda device, link: device.crash()),
+            (0.4, lambda device, link: device.crash()),
             (2, lambda device, link: link.tick()),
         ]
         for _ in range(devices):
@@ -246,13 +136,10 @@ class World:
         self.devices.append(Device(self, f"{self.folder}/{len(self.devices)}.db"))
         return self.devices[-1]
 
-    def wall(self) -> float:
-        """Unix time."""
-        return 1_700_000_000 + self.now
-
-    def monotonic(self) -> float:
-        """Time since start."""
-        return self.now
+    @property
+    def keyed(self) -> list[Device]:
+        """The devices with keys."""
+        return [device for device in self.devices if not device.keyless]
 
     def step(self) -> None:
         """Let something happen somewhere."""
@@ -262,44 +149,93 @@ class World:
         [act] = rng.choices(acts, weights)
         act(rng.choice(self.devices), rng.choice(self.links))
 
+    # What happens
+
     def carry(self, link: Link) -> None:
         """Let something come through."""
         for _ in range(self.rng.randint(1, 30)):
-            link.carry()
+            if not link.carry():
+                break
+
+    def work(self, device: Device) -> None:
+        """Let a store get on."""
+        for _ in range(self.rng.randint(1, 12)):
+            if not device.go_on():
+                break
+
+    def mixed(self, arrived: list[Change]) -> list[Change]:
+        """What arrived; now and then in another order, and some of it twice."""
+        rng = self.rng
+        if len(arrived) > 1 and rng.random() < 0.1:
+            arrived = arrived + rng.sample(arrived, len(arrived) // 2)
+            rng.shuffle(arrived)
+        return arrived
 
     def type(self, device: Device) -> None:
         """Edit a document, or write a new one."""
         rng = self.rng
-        page = device.page(rng.choice(self.oids)) if self.oids and rng.random() < 0.9 else None
+        old = len(self.oids) == MOST_PAGES or (self.oids and rng.random() < 0.9)
+        page = device.page(rng.choice(self.oids)) if old else None
         if page is None:
+            if len(self.oids) == MOST_PAGES:
+                return
             page = device.database.create(Page)
             self.oids.append(page.oid)
             device.pages[page.oid] = page
-        size = len(page.body)
+        body = page.body
+        size = len(body)
+        before = set()
         if size and rng.random() < 0.35:
+            before = visible(body)
             start = rng.randrange(size)
-            page.body.delete(start, min(size - start, rng.randint(1, 5)))
+            body.delete(start, min(size - start, rng.randint(1, 5)))
         else:
-            page.body.insert(rng.randint(0, size), rng.choice(["a", "bc", "😀", "line\n"]) * 3)
-        if rng.random() < 0.1 and page.body.can_undo:
-            page.body.undo()
+            place = rng.choice([0, size, rng.randint(0, size)])
+            body.insert(place, rng.choice(["a", "bc", "😀", "line\n"]) * 3)
+        if rng.random() < 0.1 and body.can_undo:
+            before |= visible(body)
+            body.undo()
+        if before:
+            self.accounts.edit(before, body)
+        if rng.random() < 0.1:
+            self.mark(page)
+        device.show([page.oid])
 
-    def settle(self, turns: int = 5000) -> None:
+    def mark(self, page: Page) -> None:
+        """Write in the fields beside the text."""
+        rng = self.rng
+        page.place.set(rng.choice("abc"))
+        rng.choice([page.pinned.enable, page.pinned.disable])()
+        page.clicks.add(rng.choice([-1, 1]))
+        tag = rng.choice("xyz")
+        if tag in page.tags:
+            page.tags.discard(tag)
+        else:
+            page.tags.add(tag)
+
+    # How it ends
+
+    def settle(self) -> None:
         """Commit everything, connect all links, and carry until all is at rest."""
+        assert self.comes_to_rest(), "it does not come to rest"
+
+    def comes_to_rest(self, turns: int = 400) -> bool:
+        """Whether all is at rest in so many turns."""
         for device in self.devices:
-            device.database.commit()
+            device.finish()
         for _ in range(turns):
             for link in self.links:
                 link.connect()
             self.now += 0.05
-            moved = [link.carry() for link in self.links]
-            if not any(moved):
+            moved = [link.carry(WHOLE) for link in self.links]
+            worked = [device.go_on() for device in self.devices]
+            if not any(moved) and not any(worked):
                 if self.at_rest():
-                    return
+                    return True
                 self.now += 1
                 for link in self.links:
                     link.tick()
-        raise AssertionError("it does not come to rest")
+        return False
 
     def at_rest(self) -> bool:
         """Whether every session has proof that both ends hold the same."""
@@ -309,7 +245,7 @@ class World:
     def close(self) -> None:
         """End everything."""
         for device in self.devices:
-            device.database.close()
+            device.stop()
 
 
 def texts(device: Device, oids: Iterable[str]) -> dict[str, str]:

@@ -6,45 +6,17 @@ import base64
 import re
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-from liblim.sync import Arrived, Closed, Wanted
-from tests.liblim.sync.fakes import MemoryLog
-from tests.simulation.network import Device, Link, Page, World, texts
+from tests.simulation.device import Device, Page
+from tests.simulation.keyless import Keyless
+from tests.simulation.network import Link, World, texts
 
 CANARY = "The canary sings at midnight"
 
 
-class Keyless:
-    """A log of changes that nobody there can read."""
-
-    def __init__(self, world: World, library: str) -> None:
-        self.world = world
-        self.database = MemoryLog("f", library)
-        self.identity = SimpleNamespace(device=self.database.device)
-        self.sessions: dict[Link, Any] = {}
-
-    def handle(self, link: Link) -> None:
-        """Do for a session what its shell does."""
-        session, now = self.sessions[link], self.world.now
-        for event in session.events():
-            if isinstance(event, Arrived):
-                entered = self.database.receive(event.changes)
-                for other in self.sessions.values():
-                    other.committed(entered, now)
-                session.settled(event.changes, now)
-            elif isinstance(event, Wanted):
-                found = self.database.read(event.ranges, event.changes, event.octets)
-                session.supply(event.request, found, now)
-            else:
-                assert not isinstance(event, Closed)
-
-
 class Tapped(Link):
-    """A link that anybody may use, and that somebody listens to."""
-
-    allowed = True
+    """A link that somebody listens to."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -75,9 +47,10 @@ def told(heard: bytes) -> list[bytes]:
 def test_a_keyless_peer_passes_on_what_it_cannot_read(seed: int, tmp_path: Path) -> None:
     world = World(seed, str(tmp_path), 2)
     a, b = world.devices
-    box = cast(Device, Keyless(world, a.database.library))
+    box = Keyless(world, str(tmp_path / "keyless.db"), a.database.library)
     links = [Tapped(world, (a, box)), Tapped(world, (b, box))]
     world.links = list(links)
+    world.devices.append(box)
     page = a.database.create(Page)
     page.body.insert(0, CANARY * 20)
     a.database.release(page)

@@ -11,7 +11,8 @@ import pytest
 from liblim.change import Range
 from liblim.errors import LimError
 from liblim.trust import Device as DeviceDocument
-from tests.simulation.network import Device, Link, Page, World, at_once, texts
+from tests.simulation.device import Device, Page, at_once
+from tests.simulation.network import Link, World, texts
 
 MAX_DEVICES = 7
 STEPS = 300

@@ -181,11 +181,9 @@ def _labeled_expand(suite: bytes, key: bytes, label: bytes, info: bytes, length:
     return expand(key, length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info, length)
 
 
-def hpke_open(private: X25519PrivateKey, message: bytes, info: bytes) -> bytes:
-    encapsulated, ciphertext = message[:32], message[32:]
+def hpke_keys(agreed: bytes, context: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """Key and nonce; the context is the encapsulated key and the receiver's public one."""
     kem, suite = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x03"
-    agreed = private.exchange(X25519PublicKey.from_public_bytes(encapsulated))
-    context = encapsulated + private.public_key().public_bytes_raw()
     secret = _labeled_extract(kem, b"", b"eae_prk", agreed)
     shared = _labeled_expand(kem, secret, b"shared_secret", context, 32)
     schedule = (
@@ -195,7 +193,14 @@ def hpke_open(private: X25519PrivateKey, message: bytes, info: bytes) -> bytes:
     )
     secret = _labeled_extract(suite, shared, b"secret", b"")
     key = _labeled_expand(suite, secret, b"key", schedule, 32)
-    nonce = _labeled_expand(suite, secret, b"base_nonce", schedule, 12)
+    return key, _labeled_expand(suite, secret, b"base_nonce", schedule, 12)
+
+
+def hpke_open(private: X25519PrivateKey, message: bytes, info: bytes) -> bytes:
+    encapsulated, ciphertext = message[:32], message[32:]
+    agreed = private.exchange(X25519PublicKey.from_public_bytes(encapsulated))
+    context = encapsulated + private.public_key().public_bytes_raw()
+    key, nonce = hpke_keys(agreed, context, info)
     return ChaCha20Poly1305(key).decrypt(nonce, ciphertext, b"")
 
 

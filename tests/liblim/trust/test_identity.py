@@ -205,7 +205,7 @@ def test_a_locked_identity_says_so_and_unlocks_with_its_own_seed_only() -> None:
     seed = b"s" * 32
     from liblim.trust.identity import _make_certificate
 
-    identity = Identity(_make_certificate(seed))
+    identity = Identity(_make_certificate(seed, bytes(20)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for use in (
         lambda: identity.sign(b""),
@@ -259,7 +259,7 @@ def _context(server: bool, peer: Identity) -> ssl.SSLContext:
 def test_secrets_stand_in_no_repr() -> None:
     from liblim.trust.identity import _make_certificate
 
-    identity = Identity(_make_certificate(b"s" * 32))
+    identity = Identity(_make_certificate(b"s" * 32, bytes(20)))
     assert "locked" in repr(identity)
     identity.unlock(b"s" * 32)
     assert repr(identity) == f"<Identity {identity.device}>"

@@ -1,0 +1,73 @@
+"""The simulation can fail: each of six deliberate faults in liblim is found by its own checks."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation import faults
+from tests.simulation.accounts import Accounts
+from tests.simulation.faults import FAULTS, Fault
+from tests.simulation.life import Found, live
+
+ENOUGH = 200
+"""Worlds within which every fault has to show."""
+FOUND_BY: dict[Fault, int] = {
+    faults.acknowledge_before_commit: 0,
+    faults.skip_a_dep_check: 0,
+    faults.continue_a_replica: 0,
+    faults.drop_a_forwarded_change: 0,
+    faults.wrong_tie_break: 0,
+    faults.receipts_that_never_go_down: 0,
+}
+"""A world in which the fault shows, and which is well without it."""
+
+
+def finds(fault: Fault, number: int) -> bool:
+    """Whether a world's own checks, and nothing else, fail under a fault."""
+    try:
+        with fault():
+            live(number)
+    except Found as found:
+        return isinstance(found.__cause__, AssertionError)
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_is_found(fault: Fault) -> None:
+    assert finds(fault, FOUND_BY[fault])
+    live(FOUND_BY[fault])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_is_found_soon(fault: Fault, seed: int) -> None:
+    found = [number for number in range(seed, seed + ENOUGH) if finds(fault, number)]
+    print(f"{fault.__name__}: {len(found)} of {ENOUGH} worlds find it: {found}")
+    assert found
+
+
+class Shown:
+    """A text that shows these elements, and tombstones."""
+
+    def __init__(self, *shown: tuple[int, str, str]) -> None:
+        self.shown = shown
+
+    def elements(self) -> tuple[tuple[int, str, str], ...]:
+        return self.shown
+
+
+def test_the_account_knows_what_is_missing_and_what_is_not() -> None:
+    accounts = Accounts()
+    whole = Shown((1, "a", "x"), (2, "a", "y"), (1, "b", "z"), (3, "a", ""))
+    accounts.show("page", whole)
+    assert not accounts.missing("page", whole)
+    less = Shown((1, "a", "x"), (2, "a", ""), (3, "a", ""))
+    assert accounts.missing("page", less) == {(2, "a"), (1, "b")}
+    accounts.edit({(2, "a")}, less)
+    assert accounts.missing("page", less) == {(1, "b")}
+    accounts.lose([{"a": 3}, {"b": 1}])
+    assert accounts.missing("page", less) == {(1, "b")}
+    accounts.lose([{"a": 2}])
+    assert not accounts.missing("page", less)
+    assert accounts.written_off == {(1, "b")}

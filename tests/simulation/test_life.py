@@ -1,0 +1,40 @@
+"""Libraries of two to eight devices live through all that can happen to them, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import ROOT, SIMULATED
+from tests.simulation.life import live
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make as many worlds as ``--seeds`` says, from the seed of this run on."""
+    if "number" in metafunc.fixturenames:
+        options = metafunc.config.option
+        metafunc.parametrize("number", range(options.seed, options.seed + options.seeds))
+
+
+def test_all_end_alike_and_nothing_is_lost(
+    number: int, record_property: Callable[[str, object], None]
+) -> None:
+    record_property(SIMULATED, live(number).seconds)
+
+
+def test_a_seed_replays_exactly(seed: int) -> None:
+    program = f"from tests.simulation.life import live; print(live({seed}).trace)"
+    environment = {**os.environ, "PYTHONHASHSEED": str(1 + seed % 1000)}
+    again = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert again.stdout.strip() == live(seed).trace
