@@ -40,6 +40,12 @@ class PeerStatus:
     refused: bool
     next_try: float | None
     removed_us: bool
+    confirmed: float | None = None
+    """When its holdings were last confirmed, by itself or by a receipt that came through others."""
+    differing: tuple[str, ...] = ()
+    """Replicas, at most 20, in which the two logs differ by what is known."""
+    pair_again: bool = False
+    """Whether nothing but pairing once more is likely to help."""
 
 
 class LogLine(NamedTuple):
