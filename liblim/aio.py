@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+import msgspec
+
 from liblim.admission import Receipt
-from liblim.change import Change, Range
+from liblim.change import Change, Dep, Range
 from liblim.database import Author, Database, Entry, Summary
 from liblim.document import Document, Effect
 from liblim.errors import StoreError
+from liblim.holdings import Holdings, Kept, Walk, load, save
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
 from liblim.trust import Grant, Ledger, LibraryKeys
 
@@ -67,6 +70,9 @@ class AsyncDatabase:
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
         self._behind = False
+        self.holdings = Holdings()
+        """What other devices hold of this log, as far as a ``Node`` has heard."""
+        core.subscribe(self.holdings.grow)
         core.on_begin = self._opened
 
     @classmethod
@@ -149,6 +155,11 @@ class AsyncDatabase:
     def position(self) -> int:
         """The position of the last committed change."""
         return self.core.position
+
+    @property
+    def frontier(self) -> tuple[Dep, ...]:
+        """The committed heads that are in no other change's causal past."""
+        return self.core.frontier
 
     # Documents
 
@@ -366,6 +377,52 @@ class AsyncDatabase:
         """Write a copy of all that was written here into a new file.  Raises StoreError."""
         await self.commit()
         await self._on_thread(self.core.copy_to, path)
+
+    # What other devices hold
+
+    async def holders(self, oid: str) -> frozenset[str]:
+        """The other devices that have confirmed every committed change on a document; see ``Node``.
+
+        Raises StoreError.
+        """
+        wanted = await self._on_thread(self.core.store.last_of, oid)
+        return self.holdings.holders(wanted, self.heads)
+
+    async def load_receipts(self) -> list[Kept]:
+        """What was remembered of other devices' receipts and holdings.  Raises StoreError."""
+        missed: list[Change] = []  # what enters the log meanwhile
+        unsubscribe = self.subscribe(missed.extend)
+        try:
+            found = await self._on_thread(load, self.core.store)
+        finally:
+            unsubscribe()
+        for kept in found:
+            if kept.holding is not None:
+                kept.holding.grow(missed)
+        return found
+
+    async def save_receipts(self, rows: Collection[Kept]) -> None:
+        """Remember these, as of now.  Raises StoreError."""
+        # Packed at once, as what they lack may grow while the thread is busy.
+        packed = [(kept.device, msgspec.json.encode(kept)) for kept in rows]
+        await self._on_thread(save, self.core.store, packed, self.position)
+
+    async def forget_receipt(self, device: str) -> None:
+        """Drop what was remembered of a device's receipt.  Raises StoreError."""
+        await self._on_thread(self.core.store.forget_receipt, device)
+
+    async def lacking(self, frontier: Collection[Dep], lacking: int) -> dict[str, int] | None:
+        """The first change of each replica that is not in the causal past of ``frontier``, by now.
+
+        ``lacking`` says how many changes are to be found.  ``None`` where the log holds other changes
+        in the place of these.  Raises StoreError.
+        """
+        walk = Walk(frontier, self.position, lacking)
+        if not await self._on_thread(walk.is_grounded, self.core.store):
+            return None
+        while not await self._on_thread(walk.step, self.core.store):
+            pass
+        return walk.lacks
 
     # Peers and facts
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from liblim.admission import Admission, Entered, Receipt
-from liblim.change import Change, Head, Range, digest
+from liblim.change import Change, Dep, Head, Range, digest
 from liblim.crdt.author import Author as OpAuthor
 from liblim.desk import Desk, Left, Loaded
 from liblim.document import Document, Effect, by_kind
@@ -144,7 +144,7 @@ class Database:
         self.authors = {replica: Author(row.device, row.end) for replica, row in replicas.items()}
         self.count = sum(head.seq for head in self.heads.values())
         self.position = self.store.last_position()
-        frontier = self.store.frontier()
+        self._frontier = frontier = self.store.frontier()
         self._writer = Writer(self.device, sealer, self._clock, self._entropy)
         self._writer.on_begin = self._began
         self.desk = Desk(self._writer)
@@ -297,6 +297,7 @@ class Database:
             device = known.device if known else change.header.device
             self.authors[change.replica] = Author(device, change.header.end)
             self.heads[change.replica] = Head(change.seq, change.hash)
+            self._pass_heads(change)
             self.count += 1
             self.position = new.position
             own = self._writer.uncommitted.pop(change.hash, None)
@@ -315,6 +316,17 @@ class Database:
         summaries = [self.desk.summary(oid) for oid in dict.fromkeys(read)]
         self.desk.sweep()
         return summaries
+
+    def _pass_heads(self, change: Change) -> None:
+        for dep in change.header.deps:
+            if self.heads[dep.replica].seq == dep.seq:
+                self._frontier.discard(dep.replica)
+        self._frontier.add(change.replica)
+
+    @property
+    def frontier(self) -> tuple[Dep, ...]:
+        """The committed heads that are in no other change's causal past, in order of their replicas."""
+        return tuple(Dep(replica, *self.heads[replica]) for replica in sorted(self._frontier))
 
     def _deliver(self, new: Entered, foreign: bool, effects: dict[str, list[Effect]]) -> bool:
         """Take one change into its document and the ledger; whether the ledger moved."""

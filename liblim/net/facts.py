@@ -12,7 +12,9 @@ class PeerStatus:
 
     Times are in Unix seconds, durations in seconds, sizes in bytes; ``None`` is "not known".
     ``words`` are its fingerprint.  ``incoming`` says that it connected to us; ``refused`` that one side
-    sent the other away; ``removed_us`` that it said this device was removed.
+    sent the other away; ``removed_us`` that it said this device was removed.  ``confirmed`` is when it was
+    last heard what the device holds, from itself or by its receipt; ``they_lack`` goes by that, also while it
+    is away.  ``differing`` are replicas (at most 20) of which one side holds other changes than the other.
     """
 
     device: str
@@ -41,9 +43,7 @@ class PeerStatus:
     next_try: float | None
     removed_us: bool
     confirmed: float | None = None
-    """When its holdings were last confirmed, by itself or by a receipt that came through others."""
     differing: tuple[str, ...] = ()
-    """Replicas, at most 20, in which the two logs differ by what is known."""
     pair_again: bool = False
     """Whether nothing but pairing once more is likely to help."""
 

@@ -14,6 +14,7 @@ from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
 from liblim.net.dial import other_end
 from liblim.net.timing import Timing
+from liblim.receipt import Receipt
 from liblim.sync import (
     Arrived,
     Closed,
@@ -190,6 +191,17 @@ class Link:
         """Let the peer have what entered the log."""
         self.session.committed(changes, self._loop.time())
         self._pump()
+
+    def hand_on(self, receipt: Receipt) -> None:
+        """Let the peer have a receipt."""
+        self.session.hand_on(receipt)
+        self._pump()
+
+    def look(self) -> None:
+        """See whether the session has anything to do now."""
+        if self.closed is None:
+            self.session.tick(self._loop.time())
+            self._pump()
 
     def refuse(self, error: LimError) -> None:
         """Close the connection with a reason."""

@@ -15,6 +15,7 @@ from liblim.change import Change
 from liblim.errors import LimError, StoreError
 from liblim.membership import Membership
 from liblim.net.address import DEFAULT_PORT, Address
+from liblim.net.confirmations import Confirmations
 from liblim.net.dial import Streams, dial
 from liblim.net.discovery import Discovery
 from liblim.net.door import Door
@@ -27,7 +28,7 @@ from liblim.net.timing import Timing
 from liblim.net.tls import SYNC, client_context
 from liblim.net.upkeep import Upkeep
 from liblim.peers import PeerRecord
-from liblim.sync import Closed, Ohai, Ready, Session, Unknown, refusal
+from liblim.sync import Claims, Closed, Heard, Ohai, Ready, Session, Unknown, refusal
 from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 
@@ -79,8 +80,17 @@ class Node:
         self._discovery = discovery
         random = random or SystemRandom()
         self._roster = Roster(database, timing, random, clock, connect=self._connect, do=self._do)
+        self._confirmations = Confirmations(
+            database,
+            clock,
+            links=lambda: [peer.link for peer in self._roster.peers.values() if peer.link],
+            changed=self.changed,
+            do=self._do,
+        )
         self._upkeep = Upkeep(database, self.membership, timing, random, self._trouble)
         self._links: dict[Link, asyncio.Task[None]] = {}
+        self._claims = Claims()
+        self._claims.on_free = self._freed
         self._chores: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Callable[[], None]] = []
         self._telling: asyncio.TimerHandle | None = None
@@ -109,6 +119,7 @@ class Node:
         Raises StoreError.
         """
         await self._roster.load()
+        await self._confirmations.load()
         self.changed()
 
     async def start(self, host: str = "", port: int = DEFAULT_PORT) -> Address:
@@ -140,6 +151,7 @@ class Node:
             self._database.subscribe(self._committed),
             self._database.subscribe_trust(self._trust_changed),
         ]
+        self._confirmations.begin()
         self._roster.begin()
         self._upkeep.begin(self.listening)
         self._look_around()
@@ -161,6 +173,7 @@ class Node:
             link.leave(reason)
         await _ended(self._links.values())
         await self._look_away()
+        self._confirmations.stop()
         await _ended(self._chores)
         if self._telling is not None:
             self._telling.cancel()
@@ -237,6 +250,7 @@ class Node:
             port=self.listening.port if self.listening else 0,
             peer=device,
             patience=self._timing.greeting,
+            claims=self._claims,
         )
         link = Link(
             self._database, session, streams, self, self._timing, device=device, target=target
@@ -246,11 +260,18 @@ class Node:
         task.add_done_callback(lambda _: self._links.pop(link, None))
         return link
 
+    def _freed(self) -> None:
+        """Some link may ask for what another was asked for until now."""
+        loop = asyncio.get_running_loop()
+        for link in self._links:
+            loop.call_soon(link.look)
+
     def _committed(self, changes: Sequence[Change]) -> None:
         members = self._database.ledger.members
         for link in list(self._links):
             if link.device in members:  # if not, this very batch may say so
                 link.committed(changes)
+        self._confirmations.committed(changes)
 
     # Who is a member
 
@@ -269,6 +290,7 @@ class Node:
             text = f"{peer.label} is no longer a device of this library."
             self._say("info", peer.record.device, text)
         self._roster.found(self._discovery.found if self._discovery else {})  # for who is new
+        self._confirmations.trust_changed(moved=moved)
         self._upkeep.ask()
         self._set_pause()
         self.changed()
@@ -286,6 +308,8 @@ class Node:
                 self._ready(peer, link, link.session.hello)
             case Closed():
                 self._closed(peer, link, notice)
+            case Heard(receipt):
+                self._confirmations.heard(link, receipt)
             case Unknown(verb):
                 text = (
                     f"said {verb}, which this version does not know. It was passed over; an "
@@ -307,7 +331,10 @@ class Node:
         if rival is not None and not self._outranks(link, rival):
             link.leave(SUPERSEDED)
             return
+        if rival is not None:
+            self._confirmations.parted(rival)
         peer.accept(link, self._updated(peer.record, link, hello))
+        self._confirmations.met(link)
         peer.left = False
         if rival is not None:
             rival.leave(SUPERSEDED)
@@ -342,6 +369,8 @@ class Node:
     def _closed(self, peer: Peer, link: Link, closed: Closed) -> None:
         superseded = peer.link not in (None, link)
         if link.ready:
+            if peer.link is link:
+                self._confirmations.parted(link)
             peer.lose(link, closed, self._clock())
             self._roster.save(peer)
             self._set_pause()
@@ -380,7 +409,8 @@ class Node:
     def status(self) -> list[PeerStatus]:
         """The facts about each other member, in order of their names."""
         now = self._clock()
-        found = [peer.status(now) for peer in self._roster.peers.values()]
+        stand = self._confirmations.stand
+        found = [p.status(now, stand(device, p.link)) for device, p in self._roster.peers.items()]
         return sorted(found, key=lambda status: (status.name, status.device))
 
     def changed(self) -> None:

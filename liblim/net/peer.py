@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from liblim.errors import LimError
 from liblim.net.address import Address, parse_address
+from liblim.net.confirmations import Stand
 from liblim.net.facts import PeerStatus
 from liblim.net.link import Link
 from liblim.net.timing import BackOff, Timing
@@ -180,7 +181,7 @@ class Peer:
             return str(known[0])
         return str(self.link.address) if self.link else ""
 
-    def status(self, now: float) -> PeerStatus:
+    def status(self, now: float, stand: Stand) -> PeerStatus:
         """All facts, for whoever shows them; ``now`` in Unix seconds."""
         record, link, trouble = self.record, self.link, self.trouble
         session = link.session if link else None
@@ -197,7 +198,7 @@ class Peer:
             count=session.count if session else None,
             digest=session.digest if session else "",
             identical=session.identical if session else None,
-            they_lack=session.they_lack if session else None,
+            they_lack=stand.they_lack,
             we_lack=session.we_lack if session else None,
             waiting_for=session.waiting_for if session else "",
             changes_in=record.changes_in + (session.changes_in if session else 0),
@@ -210,6 +211,8 @@ class Peer:
             refused=trouble.refused if trouble else False,
             next_try=self.next_try,
             removed_us=self.removed_us,
+            confirmed=stand.confirmed,
+            differing=stand.differing,
             pair_again=trouble.pair_again if trouble else False,
         )
 

@@ -2,7 +2,8 @@
 
 ``replicas``, ``changes``, ``frontier``, ``aside``, ``epochs`` and ``certificates`` are the truth.
 ``documents`` and ``touches`` are derived from them.  ``undo`` is this device's own, and may be lost: what can
-be undone in a document, having seen the log up to ``position``.
+be undone in a document, having seen the log up to ``position``.  ``receipts`` may be lost, too: what other
+devices were heard to hold when the log was at ``position``.
 What a change's header says twice is stored once: ``prev`` is the hash of the row before it (of a replica's
 first change, the replica's salt), and ``body_hash`` is only there where the body is not.  An epoch's name is
 stored once, in ``epoch_names``.
@@ -109,5 +110,12 @@ MIGRATIONS: tuple[str, ...] = (
     UPDATE changes SET sealed = (SELECT id FROM epoch_names WHERE name = changes.epoch);
     ALTER TABLE changes DROP COLUMN epoch;
     ALTER TABLE changes RENAME COLUMN sealed TO epoch;
+    """,
+    """
+    CREATE TABLE receipts (
+        device TEXT PRIMARY KEY,
+        kept BLOB NOT NULL,
+        position INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """,
 )

@@ -411,7 +411,7 @@ class Store:
         """Forget the log, the keys, and all that was derived.  Within a transaction."""
         for table in ("undo", "touches", "documents", "frontier", "aside", "changes", "replicas"):
             self._db.execute(f"DELETE FROM {table}")
-        for table in ("epochs", "epoch_names", "certificates", "peers"):
+        for table in ("epochs", "epoch_names", "certificates", "receipts", "peers"):
             self._db.execute(f"DELETE FROM {table}")
         self._ids.clear()
 
@@ -420,6 +420,58 @@ class Store:
         with errors_in_words(path):
             Path(path).touch(mode=0o600, exist_ok=False)  # SQLite would let everybody read it
             self._db.execute("VACUUM INTO ?", (str(path),))
+
+    # Receipts: what others hold
+
+    def receipts(self) -> list[tuple[bytes, int]]:
+        """What is kept of each device, with the position of the log at that time."""
+        with errors_in_words(self.path):
+            rows = self._db.execute("SELECT kept, position FROM receipts ORDER BY device")
+            return [(kept, position) for kept, position in rows]
+
+    def save_receipt(self, device: str, kept: bytes, position: int) -> None:
+        """Keep what was heard of a device."""
+        with errors_in_words(self.path):
+            row = device, kept, position
+            self._db.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?)", row)
+
+    def forget_receipt(self, device: str) -> None:
+        """Drop what was heard of a device."""
+        with errors_in_words(self.path):
+            self._db.execute("DELETE FROM receipts WHERE device = ?", (device,))
+
+    def first_after(self, position: int) -> dict[str, int]:
+        """Of each replica the first change that came after a position."""
+        query = (
+            "SELECT r.replica, min(c.seq) FROM changes c JOIN replicas r ON r.id = c.replica "
+            "WHERE c.position > ? GROUP BY c.replica"
+        )
+        with errors_in_words(self.path):
+            return dict(self._db.execute(query, (position,)))
+
+    def last_of(self, oid: str) -> dict[str, int]:
+        """Of each replica the last change on a document."""
+        query = (
+            "SELECT r.replica, max(c.seq) FROM documents d JOIN touches t ON t.document = d.id "
+            "JOIN changes c ON c.position = t.position JOIN replicas r ON r.id = c.replica "
+            "WHERE d.oid = ? GROUP BY c.replica"
+        )
+        with errors_in_words(self.path):
+            return dict(self._db.execute(query, (oid,)))
+
+    def walk_back(
+        self, position: int, most: int
+    ) -> Iterator[tuple[int, str, int, tuple[Dep, ...]]]:
+        """Changes from a position backwards, at most so many: position, replica, seq, deps."""
+        query = (
+            "SELECT c.position, r.replica, c.seq, c.deps FROM changes c "
+            "JOIN replicas r ON r.id = c.replica WHERE c.position <= ? "
+            "ORDER BY c.position DESC LIMIT ?"
+        )
+        with errors_in_words(self.path):
+            row: Any
+            for row in self._db.execute(query, (position, most)):
+                yield row[0], row[1], row[2], _decode_deps(row[3]) if row[3] else ()
 
     # Peers: what this device alone knows of the others
 

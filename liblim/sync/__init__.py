@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.events import Arrived, Closed, Event, Ready, Wanted, Welcomed
+from liblim.sync.events import Arrived, Closed, Event, Heard, Ready, Wanted, Welcomed
 from liblim.sync.log import LogView
 from liblim.sync.messages import Ohai
 from liblim.sync.refusals import refusal
@@ -11,8 +12,10 @@ from liblim.sync.session import Session, State
 
 __all__ = [
     "Arrived",
+    "Claims",
     "Closed",
     "Event",
+    "Heard",
     "LineDecoder",
     "LogView",
     "Ohai",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from liblim.change import Head, Range
 from liblim.sync.log import LogView
@@ -92,7 +93,34 @@ class Belief:
         """How many of our changes it does not hold."""
         return self._log.count - (self.count - self.we_lack)
 
-    def lacking(self, coming: Mapping[str, int]) -> list[Range]:
-        """What we lack, but for what is here and not committed yet (replica -> last of it)."""
-        starts = ((r, max(self._ours(r), coming.get(r, 0)) + 1) for r in self._behind)
+    def holds(self, replica: str, seq: int) -> bool:
+        """Whether the peer holds a change of ours."""
+        theirs = self.heads.get(replica, NONE)
+        return theirs.seq >= seq and theirs.hash == self._known(replica, theirs).hash
+
+    def _known(self, replica: str, head: Head) -> Head:
+        """Our own head where it has the same number, else that one: then there is nothing to compare."""
+        ours = self._log.heads.get(replica, NONE)
+        return ours if ours.seq == head.seq else head
+
+    def lacks(self) -> dict[str, int]:
+        """The first change of each replica of ours that the peer does not hold."""
+        found: dict[str, int] = {}
+        for replica, ours in self._log.heads.items():
+            theirs = self.heads.get(replica, NONE)
+            if theirs.seq < ours.seq:
+                found[replica] = theirs.seq + 1
+            elif not self.holds(replica, ours.seq):
+                found[replica] = ours.seq  # it holds another one under this number
+        return found
+
+    def differing(self, most: int) -> list[str]:
+        """Replicas of which one side holds other changes than the other, at most so many."""
+        ours = self._log.heads
+        replicas = (r for r in {**ours, **self.heads} if ours.get(r) != self.heads.get(r))
+        return list(islice(replicas, most))
+
+    def lacking(self, coming: Callable[[str], int]) -> list[Range]:
+        """What we lack, but for what is here and not committed yet: of a replica, up to that number."""
+        starts = ((r, max(self._ours(r), coming(r)) + 1) for r in self._behind)
         return [Range(r, first, self.seq(r)) for r, first in starts if first <= self.seq(r)]

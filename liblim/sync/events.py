@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from liblim.change import Change, Range
+from liblim.receipt import Receipt
 from liblim.sync.codec import Unknown
 from liblim.sync.messages import Ohai
 
@@ -23,6 +24,12 @@ class Arrived(NamedTuple):
     """Changes came: commit them, then call ``settled`` with the same list."""
 
     changes: list[Change]
+
+
+class Heard(NamedTuple):
+    """The peer handed on a receipt, its own or another device's."""
+
+    receipt: Receipt
 
 
 class Wanted(NamedTuple):
@@ -54,4 +61,4 @@ class Closed(NamedTuple):
         return self.code != "left"
 
 
-Event: TypeAlias = Welcomed | Ready | Arrived | Wanted | Unknown | Closed
+Event: TypeAlias = Welcomed | Ready | Arrived | Heard | Wanted | Unknown | Closed

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from liblim.change import Change, Range
 from liblim.sync.belief import NONE, Belief
+from liblim.sync.claims import Claims
 from liblim.sync.events import Arrived, Event, Ready, Wanted
 from liblim.sync.log import LogView
-from liblim.sync.messages import Icanhaz, Ihaz, Kthx, Ucanhaz
+from liblim.sync.messages import Icanhaz, Ihaz, Kthx, Message, Ucanhaz
 from liblim.sync.outbox import Outbox
 from liblim.sync.pull import Pull
 
@@ -24,15 +25,15 @@ class Exchange:
     ``count`` and ``digest`` are what the peer last said it has; ``None`` and empty before that.
     """
 
-    def __init__(self, log: LogView) -> None:
-        """Speak for ``log``."""
+    def __init__(self, log: LogView, claims: Claims) -> None:
+        """Speak for ``log``, to whose other sessions ``claims`` leads."""
         self.count: int | None = None
         self.digest = ""
         self.changes_in = 0
         self.belief = Belief(log)
         self.outbox = Outbox(log, self.belief)
         self._log = log
-        self._pull = Pull()
+        self._pull = Pull(claims)
         self._events: list[Event] = []
         self._arrived: list[Change] = []
         self._wanted: Wanted | None = None
@@ -131,6 +132,11 @@ class Exchange:
             self.outbox.serve(request, changes)
         else:
             self.outbox.list_heads()
+
+    def close(self, last: Message | None) -> None:
+        """Say one last thing, or nothing more, and leave it to others to go on."""
+        self._pull.close()
+        self.outbox.close(last)
 
     # Time
 

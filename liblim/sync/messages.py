@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from msgspec import Meta, Struct, field
 
 from liblim.change import MAX_COUNTER, Change, Counter, Hash, Identifier, Range, ReplicaId
+from liblim.receipt import Receipt
 
 PROTOCOL = 1
 """The version of the protocol that is spoken here."""
@@ -123,6 +124,14 @@ class Kthx(Message, frozen=True):
     heads: Entries = ()
 
 
+class Igotz(Message, frozen=True):
+    """A device's own word on what it holds, handed on."""
+
+    verb: ClassVar[str] = "IGOTZ"
+
+    receipt: Receipt
+
+
 class Sup(Message, frozen=True):
     """Are you there.  It measures the round trip, too."""
 
@@ -168,5 +177,5 @@ ZERO_WIDTH_JOINER = "\u200d"
 
 VERBS: dict[str, type[Message]] = {
     message.verb: message
-    for message in (Ohai, Ihaz, Icanhaz, Ucanhaz, Kthx, Sup, Nm, Nowai, Kthxbye)
+    for message in (Ohai, Ihaz, Icanhaz, Ucanhaz, Kthx, Igotz, Sup, Nm, Nowai, Kthxbye)
 }

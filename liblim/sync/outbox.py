@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from liblim.change import Change, Head
+from liblim.receipt import Receipt
 from liblim.sync.belief import NONE, Belief
 from liblim.sync.codec import encode
 from liblim.sync.log import LogView
-from liblim.sync.messages import MAX_HEADS, Entry, Ihaz, Kthx, Message, Ucanhaz
+from liblim.sync.messages import MAX_HEADS, Entry, Igotz, Ihaz, Kthx, Message, Ucanhaz
 
 ROOM = 64 * 1024
 """Bytes after which nothing more is composed until they were taken."""
@@ -32,7 +33,10 @@ class _Push(NamedTuple):
 
 
 class Outbox:
-    """Composes what goes out: listings, receipts, pushes, news and windows, in this order."""
+    """Composes what goes out: receipts of devices, listings, acknowledgements, pushes, news, windows.
+
+    In this order: who hears an acknowledgement of ours has heard of our last receipt before.
+    """
 
     def __init__(self, log: LogView, belief: Belief) -> None:
         """Speak for ``log`` to a peer that holds what ``belief`` says."""
@@ -49,6 +53,7 @@ class Outbox:
         self._given: dict[str, Head] = {}
         self._window: deque[Change] = deque()
         self._request = 0
+        self._receipts: dict[str, Receipt] = {}
 
     # What is to be said
 
@@ -78,6 +83,10 @@ class Outbox:
             if self._belief.seq(change.replica) >= change.seq or not self._push(change):
                 self._untold[change.replica] = None
 
+    def hand_on(self, receipt: Receipt) -> None:
+        """Let the peer have a device's receipt, instead of an older one that was not composed yet."""
+        self._receipts[receipt.device] = receipt
+
     def serve(self, request: int, changes: Sequence[Change]) -> None:
         """Answer a request; what is left of an answer to an earlier one is dropped."""
         self._request, self._window = request, deque(changes)
@@ -93,6 +102,7 @@ class Outbox:
         self._listing, self._untold, self._stale = None, {}, False
         self._pushes.clear()
         self._window.clear()
+        self._receipts.clear()
         if last is None:
             self._bytes.clear()
         else:
@@ -142,8 +152,9 @@ class Outbox:
 
     def _compose(self) -> bool:
         message = (
-            self._next_page()
-            or self._next_receipt()
+            self._next_receipt()
+            or self._next_page()
+            or self._next_acknowledgement()
             or self._next_push()
             or self._next_news()
             or self._next_of_window()
@@ -163,6 +174,11 @@ class Outbox:
         )
 
     def _next_receipt(self) -> Message | None:
+        if not self._receipts:
+            return None
+        return Igotz(self._receipts.pop(next(iter(self._receipts))))
+
+    def _next_acknowledgement(self) -> Message | None:
         held = [r for r in self._untold if self._belief.seq(r) >= self._log.heads[r].seq]
         if not held:
             return None

@@ -13,8 +13,11 @@ from typing import Any, TypeAlias
 
 from liblim.change import Change
 from liblim.errors import ChangeError, LimError, ProtocolError
+from liblim.receipt import Receipt
+from liblim.sync.belief import Belief
+from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown
-from liblim.sync.events import Closed, Event, Welcomed
+from liblim.sync.events import Closed, Event, Heard, Welcomed
 from liblim.sync.exchange import Exchange
 from liblim.sync.handshake import judge
 from liblim.sync.keepalive import DEAD, Keepalive
@@ -23,6 +26,7 @@ from liblim.sync.messages import (
     MAX_LINE,
     PROTOCOL,
     Icanhaz,
+    Igotz,
     Ihaz,
     Kthx,
     Kthxbye,
@@ -68,7 +72,8 @@ class Session:
     """One connection to one peer, from ``ØHAI`` to the end.
 
     ``hello`` is the peer's greeting once it was accepted; ``bytes_in`` and ``bytes_out`` count this
-    connection's; the properties below tell how the two logs stand to each other.
+    connection's; ``stated_at`` is when the peer last said what it holds; the properties below tell how the
+    two logs stand to each other.
     """
 
     def __init__(
@@ -81,15 +86,18 @@ class Session:
         port: int = 0,
         peer: str,
         patience: float = GREETING_TIMEOUT,
+        claims: Claims | None = None,
     ) -> None:
         """Greet the peer: ``data_to_send`` has our ``ØHAI`` at once.
 
         ``peer`` is the device at the other end, as the connection has proved it; ``port`` is where we
-        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``.
+        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``; ``claims`` are
+        shared with the log's other sessions.
         """
         self.state = State.GREETING
         self.hello: Ohai | None = None
         self.bytes_in = self.bytes_out = 0
+        self.stated_at: float | None = None
         self._peer = peer
         self._ours = Ohai(
             protocol=PROTOCOL,
@@ -103,7 +111,7 @@ class Session:
         self._patience = patience
         self._greet_by = now + patience
         self._decoder = LineDecoder()
-        self._exchange = Exchange(log)
+        self._exchange = Exchange(log, claims or Claims())
         self._keepalive = Keepalive(now)
         self._events: list[Event] = []
         self._unknown: set[str] = set()
@@ -185,6 +193,11 @@ class Session:
         if self.state is State.OPEN:
             self._exchange.supply(request, changes)
 
+    def hand_on(self, receipt: Receipt) -> None:
+        """Give the peer a receipt, this device's own or another's."""
+        if self.state is State.OPEN:
+            self._exchange.outbox.hand_on(receipt)
+
     # The greeting
 
     def _greeted(self, theirs: Ohai, now: float) -> None:
@@ -230,7 +243,7 @@ class Session:
 
     def _end(self, closed: Closed, last: Message | None = None) -> None:
         self._move(Cue.END)
-        self._exchange.outbox.close(last)
+        self._exchange.close(last)
         self._events += [*self._exchange.events(), closed]
 
     def _move(self, cue: Cue) -> None:
@@ -302,12 +315,18 @@ class Session:
     @property
     def we_lack(self) -> int | None:
         """How many of its changes we do not hold; ``None`` until it has listed them."""
-        return self._exchange.belief.we_lack if self._exchange.belief.complete else None
+        return self.belief.we_lack if self.belief else None
 
     @property
     def they_lack(self) -> int | None:
         """How many of our changes it does not hold; ``None`` until it has listed its own."""
-        return self._exchange.belief.they_lack if self._exchange.belief.complete else None
+        return self.belief.they_lack if self.belief else None
+
+    @property
+    def belief(self) -> Belief | None:
+        """What the peer holds; ``None`` until it has listed it."""
+        belief = self._exchange.belief
+        return belief if belief.complete else None
 
     def lists_beyond(self, change: Change) -> bool:
         """Whether the peer holds later changes of that one's replica, by its own word."""
@@ -343,6 +362,7 @@ class Session:
     # What a peer may say when
 
     def _says_ihaz(self, message: Ihaz, now: float) -> None:
+        self.stated_at = now
         self._exchange.ihaz(message)
 
     def _says_icanhaz(self, message: Icanhaz, now: float) -> None:
@@ -352,7 +372,11 @@ class Session:
         self._exchange.ucanhaz(message, now)
 
     def _says_kthx(self, message: Kthx, now: float) -> None:
+        self.stated_at = now
         self._exchange.kthx(message)
+
+    def _says_igotz(self, message: Igotz, now: float) -> None:
+        self._events.append(Heard(message.receipt))
 
     def _says_sup(self, message: Sup, now: float) -> None:
         self._keepalive.asked(message)
@@ -374,6 +398,7 @@ _ACCEPTED: dict[State, dict[type[Message], _Handler]] = {
         Icanhaz: Session._says_icanhaz,
         Ucanhaz: Session._says_ucanhaz,
         Kthx: Session._says_kthx,
+        Igotz: Session._says_igotz,
         Sup: Session._says_sup,
         Nm: Session._says_nm,
         Nowai: Session._refused,

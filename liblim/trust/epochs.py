@@ -111,7 +111,10 @@ class Epoch:
 
     def seal(self, packed: bytes, header: Header, library: str) -> bytes:
         """Seal a packed body, bound to the library and to ``header`` but for its ``body``."""
-        bound = associated_data(header, library)
+        return self.seal_bound(packed, associated_data(header, library))
+
+    def seal_bound(self, packed: bytes, bound: bytes) -> bytes:
+        """Seal anything, with what is bound to it."""
         told = struct.pack(">Q", len(bound)) + bound + packed
         salt = hmac.digest(self._salt_key, told, "sha256")[:SALT]
         cipher, nonce = self._cipher(salt)
@@ -122,11 +125,18 @@ class Epoch:
 
         Raises ChangeError where anything was altered.
         """
+        return self.open_bound(sealed, associated_data(header, library))
+
+    def open_bound(self, sealed: bytes, bound: bytes) -> bytes:
+        """Undo ``seal_bound``.
+
+        Raises ChangeError where anything was altered.
+        """
         if len(sealed) < SALT + TAG:
             raise ChangeError("a sealed body is too short")
         cipher, nonce = self._cipher(sealed[:SALT])
         try:
-            return cipher.decrypt(nonce, sealed[SALT:], associated_data(header, library))
+            return cipher.decrypt(nonce, sealed[SALT:], bound)
         except _tools().InvalidTag:
             raise ChangeError("a sealed body does not open: it was altered") from None
 

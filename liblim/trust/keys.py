@@ -12,6 +12,14 @@ import msgspec
 
 from liblim.change import Body, Change, Header
 from liblim.errors import CertificateError, ChangeError, IdentityLocked, SignatureError
+from liblim.receipt import (
+    Receipt,
+    Statement,
+    bound_data,
+    pack_statement,
+    signed_data,
+    unpack_statement,
+)
 from liblim.trust.documents import Device, Library, Wrapped, bytes_of, writes
 from liblim.trust.epochs import Epoch
 from liblim.trust.identity import Identity, device_of, read_certificate, verify, wrap
@@ -84,17 +92,17 @@ class LibraryKeys:
 
     def seal(self, packed: bytes, header: Header) -> bytes:
         """Seal a packed body with the epoch that the header names."""
-        return self._epoch(header).seal(packed, header, self.library)
+        return self._epoch(header.epoch).seal(packed, header, self.library)
 
     def open(self, sealed: bytes, header: Header) -> bytes:
         """Open a sealed body.
 
         Raises ChangeError where the key is missing or anything was altered.
         """
-        return self._epoch(header).open(sealed, header, self.library)
+        return self._epoch(header.epoch).open(sealed, header, self.library)
 
-    def _epoch(self, header: Header) -> Epoch:
-        epoch = self.epochs.get(header.epoch)
+    def _epoch(self, name: str) -> Epoch:
+        epoch = self.epochs.get(name)
         if epoch is None:
             raise ChangeError("the key of an epoch is missing")
         return epoch
@@ -115,12 +123,46 @@ class LibraryKeys:
 
         Raises SignatureError.
         """
-        try:
-            signed = verify(self.certificates[device], signature, self._signed + change_hash)
-        except CertificateError:
-            signed = False  # one that a grant brought
-        if not signed:
+        if not self._is_signed(device, signature, self._signed + change_hash):
             raise SignatureError("a change is not signed by the device that it names")
+
+    def _is_signed(self, device: str, signature: bytes, data: bytes) -> bool:
+        try:
+            return verify(self.certificates[device], signature, data)
+        except KeyError:
+            return False  # nobody has introduced it here
+        except CertificateError:
+            return False  # one that a grant brought
+
+    # Receipts
+
+    def issue(self, counter: int, statement: Statement) -> Receipt:
+        """A receipt of this device, under the epoch in use.
+
+        Raises IdentityLocked.
+        """
+        bound = self.library, self.device, counter, self.epoch
+        body = self._epoch(self.epoch).seal_bound(pack_statement(statement), bound_data(*bound))
+        signature = self.identity.sign(signed_data(*bound, body))
+        return Receipt(self.device, counter, self.epoch, body, signature)
+
+    def check(self, receipt: Receipt) -> None:
+        """Check that a known device signed its receipt; it takes no epoch's key.
+
+        Raises SignatureError.
+        """
+        bound = self.library, receipt.device, receipt.counter, receipt.epoch
+        data = signed_data(*bound, receipt.body)
+        if not self._is_signed(receipt.device, receipt.signature, data):
+            raise SignatureError("a receipt is not signed by the device that it names")
+
+    def read(self, receipt: Receipt) -> Statement:
+        """What a receipt says.
+
+        Raises ChangeError where the key is missing or it makes no sense.
+        """
+        bound = bound_data(self.library, receipt.device, receipt.counter, receipt.epoch)
+        return unpack_statement(self._epoch(receipt.epoch).open_bound(receipt.body, bound))
 
     # Keys that changes bring
 

@@ -90,6 +90,7 @@ def test_random_databases_and_links_converge(seed: int, tmp_path: Path) -> None:
         listed = {entry.oid: entry for entry in database.entries()}
         assert listed == {entry.oid: entry for entry in database.rebuild()}, f"seed {seed}"
         assert all(listed[oid].summary["body"] == _text(database, oid)[0] for oid in fleet.oids)
+        assert {head.replica for head in database.frontier} == database.store.frontier()
         database.close()
 
 

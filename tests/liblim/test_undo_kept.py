@@ -191,6 +191,7 @@ def test_of_many_documents_the_last_written_keep_it(
 
 
 VERSION_2 = """
+    DROP TABLE receipts;
     DROP TABLE undo;
     ALTER TABLE changes ADD COLUMN name TEXT NOT NULL DEFAULT '';
     UPDATE changes SET name = (SELECT name FROM epoch_names WHERE id = changes.epoch);

@@ -258,6 +258,12 @@ def unpack(packed: bytes) -> dict[str, Any]:
     return body
 
 
+def receipt_bound_data(receipt: dict[str, Any], library: str) -> bytes:
+    counter: int = receipt["counter"]
+    ids = [bytes.fromhex(name) for name in (library, receipt["device"], receipt["epoch"])]
+    return b"lim/1 receipt\0" + ids[0] + ids[1] + counter.to_bytes(8, "big") + ids[2]
+
+
 class Reader:
     """Reads the changes of a library, in an order in which none comes early."""
 
@@ -282,11 +288,25 @@ class Reader:
         self.known[replica, seq] = change_hash(header), header["clock"] + header["n"] - 1
         return unpack(self._open(header, sealed))
 
+    def read_receipt(self, receipt: dict[str, Any]) -> dict[str, Any]:
+        """What a receipt says.  Raises Refused or Unreadable."""
+        bound = receipt_bound_data(receipt, self.library)
+        sealed = base64.b64decode(receipt["body"], validate=True)
+        device, signature = receipt["device"], base64.b64decode(receipt["signature"], validate=True)
+        if device not in self.devices:
+            raise Refused("unknown device")
+        if not is_signed(self.devices[device], signature, bound + sha256(sealed)):
+            raise Refused("not signed")
+        statement: dict[str, Any] = json.loads(self._unseal(receipt["epoch"], bound, sealed))
+        return statement
+
     def _open(self, header: dict[str, Any], sealed: bytes) -> bytes:
-        key = self.epochs.get(header["epoch"])
+        return self._unseal(header["epoch"], bound_data(header, self.library), sealed)
+
+    def _unseal(self, epoch: str, bound: bytes, sealed: bytes) -> bytes:
+        key = self.epochs.get(epoch)
         if key is None:
             raise Unreadable("no key")
-        bound = bound_data(header, self.library)
         packed = open_body(key, bound, sealed)
         # Who opens need not look at the salt; here it shows that it is made as laid down.
         if salt_of(key, bound, packed) != sealed[:24]:

@@ -13,6 +13,8 @@ import pytest
 
 from liblim.admission import Admission
 from liblim.change import Body, Change, Header, pack_body, unpack_body
+from liblim.errors import ChangeError, SignatureError
+from liblim.receipt import Receipt, unpack_statement
 from liblim.store import Store
 from liblim.trust.epochs import associated_data
 from liblim.trust.identity import Identity, device_of, words_of
@@ -127,6 +129,19 @@ def test_unreadable_changes() -> None:
             without.read(row["change"])
 
 
+def test_receipts() -> None:
+    for row in VECTORS["receipts"]:
+        receipt = row["receipt"]
+        assert decoder.receipt_bound_data(receipt, LIBRARY).hex() == row["bound data"]
+        assert reader().read_receipt(receipt) == row["statement"]
+    for row in VECTORS["refused receipts"]:
+        with pytest.raises(Refused):
+            reader().read_receipt(row["receipt"])
+    for row in VECTORS["unreadable receipts"]:
+        with pytest.raises(Unreadable):
+            reader().read_receipt(row["receipt"])
+
+
 # liblim
 
 
@@ -200,3 +215,32 @@ def test_liblim_takes_what_a_device_signed_and_does_not_read_it(
 ) -> None:
     (new,) = gate.admit([change_of(row)]).entered
     assert new.body is None
+
+
+def receipt_of(row: dict[str, Any]) -> Receipt:
+    return msgspec.json.decode(json.dumps(row["receipt"]), type=Receipt)
+
+
+def test_liblim_makes_and_reads_the_same_receipts() -> None:
+    by_device = {device["id"]: keys(device) for device in DEVICES}
+    for row in VECTORS["receipts"]:
+        receipt, plain = receipt_of(row), bytes.fromhex(row["plain"])
+        issuer = by_device[receipt.device]
+        issuer.use(receipt.epoch)
+        statement = unpack_statement(plain)
+        assert json.loads(plain) == row["statement"]
+        assert issuer.issue(receipt.counter, statement) == receipt
+        for other in by_device.values():
+            other.check(receipt)
+            assert other.read(receipt) == statement
+
+
+def test_liblim_refuses_the_other_receipts() -> None:
+    held = keys(DEVICES[0])
+    for row in VECTORS["refused receipts"]:
+        with pytest.raises(SignatureError):
+            held.check(receipt_of(row))
+    for row in VECTORS["unreadable receipts"]:
+        held.check(receipt_of(row))
+        with pytest.raises(ChangeError):
+            held.read(receipt_of(row))

@@ -108,12 +108,16 @@ class Device:
         assert self.node.listening is not None
         return self.node.listening
 
+    async def told(self) -> None:
+        """Wait until the device tells of anything."""
+        await self._something.wait()
+        self._something.clear()
+
     async def until(self, holds: Callable[[], Any]) -> None:
         """Wait until something holds; it is looked at whenever the device tells of anything."""
         async with asyncio.timeout(15):
             while not holds():
-                await self._something.wait()
-                self._something.clear()
+                await self.told()
 
     async def logged(self, text: str) -> LogLine:
         """Wait for a line of the sync log that has this text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from liblim.change import Change, Head, Range, digest
+from liblim.change import Change, Dep, Head, Range, digest
 from liblim.errors import LimError
 from liblim.sync import Arrived, Closed, Event, Session, State, Wanted
 from tests.liblim.changes import make
@@ -34,6 +34,14 @@ class MemoryLog:
     @property
     def digest(self) -> str:
         return digest(self.heads)
+
+    @property
+    def frontier(self) -> tuple[Dep, ...]:
+        past = {(dep.replica, dep.seq) for change in self.changes for dep in change.header.deps}
+        heads = sorted(self.heads.items())
+        return tuple(
+            Dep(replica, *head) for replica, head in heads if (replica, head.seq) not in past
+        )
 
     def seq(self, replica: str) -> int:
         return self.heads[replica].seq if replica in self.heads else 0

@@ -7,6 +7,7 @@ import pytest
 
 from liblim.change import Range
 from liblim.errors import ProtocolError
+from liblim.receipt import Receipt
 from liblim.sync.codec import Decoded, LineDecoder, Unknown, decode, encode
 from liblim.sync.messages import (
     MAX_GREETING,
@@ -14,6 +15,7 @@ from liblim.sync.messages import (
     VERBS,
     Entry,
     Icanhaz,
+    Igotz,
     Ihaz,
     Kthx,
     Kthxbye,
@@ -41,6 +43,7 @@ MESSAGES: list[Message] = [
     Ucanhaz(CHANGE),
     Ucanhaz(CHANGE, 3, 256),
     Kthx(1, DIGEST, 1, (HEAD,)),
+    Igotz(Receipt(A, 1, B, b"sealed", bytes(64))),
     Sup(1),
     Nm(1),
     Nowai("garbage", "What a line!", "Ümläut 字"),

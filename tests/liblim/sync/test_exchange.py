@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liblim.sync.claims import Claims
 from liblim.sync.exchange import Exchange
 from liblim.sync.messages import Ihaz
 from tests.liblim.changes import chain
@@ -13,7 +14,7 @@ def test_what_a_peer_said_may_become_ours_by_way_of_another() -> None:
     ours, theirs = MemoryLog("a"), MemoryLog("b")
     changes = chain("c", 3)
     theirs.receive(changes)
-    exchange = Exchange(ours)
+    exchange = Exchange(ours, Claims())
     exchange.ihaz(Ihaz(theirs.count, theirs.digest))
     assert known(exchange) == (False, False)
     exchange.committed(ours.receive(changes))

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from liblim.change import Range
+from liblim.receipt import MAX_RECEIPT, Receipt
 from liblim.sync import State, encode
 from liblim.sync.messages import (
     MAX_HEADS,
@@ -14,6 +15,7 @@ from liblim.sync.messages import (
     PROTOCOL,
     Entry,
     Icanhaz,
+    Igotz,
     Ihaz,
     Kthx,
     Message,
@@ -40,6 +42,7 @@ def recording() -> tuple[bytes, MemoryLog]:
     other.write("b")
     a, b = paired(log, other)
     run((a, b))
+    a.session.hand_on(Receipt("a" * 32, 1, "e" * 32, bytes(60), bytes(64)))
     a.write("a")
     b.write("b")
     run((a, b))
@@ -110,7 +113,7 @@ def random_message(rng: Random, digest: str) -> Message:
     def state() -> tuple[int, str, int]:
         return rng.choice([0, *NUMBERS]), rng.choice([digest, rng.randbytes(32).hex()]), number()
 
-    kind = rng.randrange(7)
+    kind = rng.randrange(8)
     if kind == 0:
         page = rng.choice([0, 0, 1, 1, 2, 3])
         return Ihaz(*state(), page=page, more=rng.random() < 0.3, heads=heads())
@@ -127,6 +130,10 @@ def random_message(rng: Random, digest: str) -> Message:
             rng.choice("abcd"), deps=[make(rng.choice("efg"))] if rng.random() < 0.5 else []
         )
         return Ucanhaz(change, rng.choice([0, 1, 2, 9]), rng.choice([0, 1, 256]))
+    if kind == 7:
+        names = rng.choice("abf") * 32, rng.choice("ef") * 32
+        body = rng.randbytes(rng.choice([0, 40, MAX_RECEIPT]))
+        return Igotz(Receipt(names[0], number(), names[1], body, rng.randbytes(64)))
     return (Sup if kind == 5 else Nm)(number())
 
 
