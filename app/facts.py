@@ -6,7 +6,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from app.folder import Folder, default_folder
 from app.network import NAME_LENGTH, Network
@@ -15,6 +15,7 @@ from app.status import SHORT, DeviceStatus, Difference, Mend, SetAside, State, S
 from app.traffic import Traffic
 from liblim.aio import AsyncDatabase
 from liblim.net import PeerStatus
+from liblim.reissue import Aside
 
 REMOVED_US = (
     "It says that this device was removed from the library. The notes here stay, and sync no more. "
@@ -159,15 +160,6 @@ def _state(peer: PeerStatus) -> State:
     if peer.refused:
         return State.REFUSED
     return State.AWAY if peer.next_try is None else State.WAITING
-
-
-class Aside(Protocol):
-    """A change that was set aside, as the database tells of it."""
-
-    device: str
-    at: int
-    oid: str
-    reason: str
 
 
 def set_aside(

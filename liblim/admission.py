@@ -158,19 +158,22 @@ class Admission:
         self._aside = store.aside()
         self._room = WaitingRoom()
         self._runs = _Runs(())
+        self._ours = ""
         self._authentic: set[bytes] = set()
         self._outside: list[Outside] = []
         self._passed = 0
         self._introduced: list[str] = []
         self._unlocked = False
 
-    def admit(self, changes: Sequence[Change]) -> Receipt:
+    def admit(self, changes: Sequence[Change], ours: str = "") -> Receipt:
         """Let a batch in, in one durable transaction; what waited for it comes along.
+
+        None of it is by the replica ``ours``, which this process writes as right now.
 
         Raises StoreError; then nothing of the batch was admitted.
         """
         before = self._replicas.copy(), self._aside.copy()
-        self._runs, self._authentic = _Runs(changes), set()
+        self._runs, self._authentic, self._ours = _Runs(changes), set(), ours
         self._outside, self._passed = [], 0
         try:
             with self._store.transaction():
@@ -235,6 +238,8 @@ class Admission:
                 if self._known(change.replica, change.seq)[0] == change.hash:
                     return None
                 raise _Fork("the log holds another change with this replica and number")
+            if change.replica == self._ours:
+                raise _Fork("this device is writing another change with this replica and number")
             self._check_place(change, row)
         except _Fork:
             self._check_rival(change, device)

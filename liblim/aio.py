@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ from liblim.document import Document, Effect
 from liblim.errors import StoreError
 from liblim.holdings import Holdings, Kept, Walk, load, save
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
+from liblim.reissue import Aside
 from liblim.trust import Grant, Ledger, LibraryKeys
 
 RETRY = 1.0
@@ -59,17 +61,20 @@ class AsyncDatabase:
     def __init__(self, core: Database, thread: ThreadPoolExecutor) -> None:
         """Take over a core whose store half runs on ``thread``, of one worker."""
         self.core = core
-        self.problem = ""
-        """Why what is written cannot be made durable right now, as a sentence; empty if it can."""
         self.on_saved: Callable[[], None] = lambda: None
         """Called when something became durable, or could not."""
+        self.on_well: Callable[[], None] = lambda: None
+        """Called when the disk, or the key, can be used again after ``problem`` said that it cannot."""
         self._thread = thread
         self._order = asyncio.Lock()
+        self._issuing = asyncio.Lock()
         self._pause = LONG_PAUSE
         self._timer: asyncio.TimerHandle | None = None
         self._committing: asyncio.Task[None] | None = None
         self._closed = False
-        self._behind = False
+        self._trouble = ""
+        self._behind = ""
+        """Why the list could not be brought up to date, as a sentence."""
         self.holdings = Holdings()
         """What other devices hold of this log, as far as a ``Node`` has heard."""
         core.subscribe(self.holdings.grow)
@@ -107,9 +112,9 @@ class AsyncDatabase:
         try:
             if self._committing is not None:
                 await self._committing
-            await self._commit()
-            if not self.core.idle:
-                await self._commit()  # typed meanwhile
+            for _ in range(2):  # something may be typed meanwhile
+                if not self.core.idle:
+                    await self._commit()
         finally:
             self._closed = True
             await self._on_thread(self.core.store.close)
@@ -119,7 +124,22 @@ class AsyncDatabase:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
 
+    async def _write(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Have something written; what keeps the store from that is told until it can again."""
+        try:
+            return await self._on_thread(work, *args, **kwargs)
+        except StoreError as error:
+            self._trouble = str(error)
+            self._try_later()
+            self.on_saved()
+            raise
+
     # Facts, in memory
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be made durable right now, own or received, as a sentence; empty if it can."""
+        return self._trouble or self._behind
 
     @property
     def library(self) -> str:
@@ -199,7 +219,8 @@ class AsyncDatabase:
         finally:
             left = self.core.desk.let_go(document)
             if left is not None:
-                await self._on_thread(self.core.put_away, document.oid, left)
+                with suppress(StoreError):  # its text is in the log
+                    await self._write(self.core.put_away, document.oid, left)
 
     async def entries(self) -> list[Entry]:
         """All documents as lists show them, brought up to date."""
@@ -246,18 +267,20 @@ class AsyncDatabase:
             self._committing = asyncio.ensure_future(self._try_commit())
 
     async def _try_commit(self) -> None:
-        delay: float | None = None
         try:
-            await self._commit()
+            await self._commit(probe=bool(self.problem))
         except StoreError:
-            delay = RETRY
+            pass  # told by `problem`
         finally:
             self._committing = None
-        if not self._closed and not self.core.idle:
-            if delay is None:
-                self._opened()
-            elif self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(delay, self._retry)
+        if self.problem:
+            self._try_later()
+        elif not self.core.idle:
+            self._opened()
+
+    def _try_later(self) -> None:
+        if not self._closed and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(RETRY, self._retry)
 
     def _retry(self) -> None:
         self._timer = None
@@ -273,11 +296,13 @@ class AsyncDatabase:
             await self._commit()
         finally:
             # Failed, cancelled, or typed meanwhile: what still waits is not forgotten.
-            if not self._closed and not self.core.idle and self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(RETRY, self._retry)
+            if self.problem or not self.core.idle:
+                self._try_later()
 
-    async def _commit(self) -> None:
+    async def _commit(self, *, probe: bool = False) -> None:
+        """Commit what is written; where that is nothing, ``probe`` whether what failed would work again."""
         async with self._order:
+            troubled = self.problem
             try:
                 await self.load_trust()  # which epoch to use
                 changes = self.core.close_change()
@@ -285,12 +310,23 @@ class AsyncDatabase:
                     receipt = await self._take_in(changes)
                     if receipt.refused is not None:
                         raise StoreError(f"What you write cannot be stored: {receipt.refused}.")
-                self.problem = ""
+                elif probe:
+                    await self._probe()
+                if changes or probe:
+                    self._trouble = ""
             except StoreError as error:
-                self.problem = str(error)
+                self._trouble = str(error)
                 raise
             finally:
                 self.on_saved()
+            if troubled and not self.problem:
+                self.on_well()
+
+    async def _probe(self) -> None:
+        if self._behind:
+            await self._derive(None)
+        else:
+            await self._on_thread(self.core.store.probe)
 
     async def receive(self, changes: Sequence[Change]) -> Receipt:
         """Admit changes from elsewhere; they are committed when this returns.
@@ -298,19 +334,25 @@ class AsyncDatabase:
         Raises StoreError; then none was admitted.
         """
         async with self._order:
-            return await self._take_in(changes)
+            try:
+                return await self._take_in(changes, self.core.claim(changes))
+            except StoreError as error:
+                self._trouble = str(error)
+                self._try_later()
+                self.on_saved()
+                raise
 
-    async def _take_in(self, changes: Sequence[Change]) -> Receipt:
+    async def _take_in(self, changes: Sequence[Change], ours: str = "") -> Receipt:
         """Commit a batch and take it over here; a caller that is cancelled does not part the two."""
-        work = asyncio.ensure_future(self._admit_and_settle(changes))
+        work = asyncio.ensure_future(self._admit_and_settle(changes, ours))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait([work])
             raise
 
-    async def _admit_and_settle(self, changes: Sequence[Change]) -> Receipt:
-        receipt = await self._on_thread(self.core.admit, changes)
+    async def _admit_and_settle(self, changes: Sequence[Change], ours: str) -> Receipt:
+        receipt = await self._on_thread(self.core.admit, changes, ours)
         summaries = self.core.settle(receipt)
         if summaries or self._behind:
             await self._derive(None if self._behind else summaries)
@@ -320,9 +362,11 @@ class AsyncDatabase:
         """Bring the list up to date; where that fails, with the next batch: this one is committed."""
         try:
             self.core.on_entries(await self._on_thread(self.core.derive, summaries))
-            self._behind = False
-        except StoreError:
-            self._behind = True
+            self._behind = ""
+        except StoreError as error:
+            self._behind = str(error)
+            self._try_later()
+            self.on_saved()
 
     def subscribe(self, listener: Callable[[list[Change]], None]) -> Callable[[], None]:
         """Call ``listener`` with every batch that entered the log, once committed."""
@@ -331,6 +375,35 @@ class AsyncDatabase:
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return await self._on_thread(self.core.read, ranges, changes, octets)
+
+    # What was set aside
+
+    async def aside(self) -> list[Aside]:
+        """The changes that contradict the log, and were not issued again yet.
+
+        Raises StoreError.
+        """
+        return await self._on_thread(self.core.aside)
+
+    async def issue_again(self) -> int:
+        """Write again what was set aside, as new changes; returns how many changes that says again.
+
+        Raises StoreError; then what was written is kept in memory and tried again by itself.
+        """
+        async with self._issuing:
+            await self.commit()  # else what waits might be issued twice
+            plan = await self._on_thread(self.core.plan_issue)
+            documents: dict[str, Document] = {}
+            try:
+                for kind, oid in self.core.to_issue(plan):
+                    documents[oid] = await self.ensure(kind, oid)
+                self.core.issue(plan, documents)
+                await self.commit()
+            finally:
+                for document in documents.values():
+                    with suppress(StoreError):  # said by the commit
+                        await self.release(document)
+            return len(plan.due)
 
     # Keys and members
 
@@ -432,11 +505,11 @@ class AsyncDatabase:
 
     async def save_peer(self, peer: PeerRecord) -> None:
         """Keep what is known of a peer."""
-        await self._on_thread(self.core.store.save_peer, peer.device, pack_peer(peer))
+        await self._write(self.core.store.save_peer, peer.device, pack_peer(peer))
 
     async def forget_peer(self, device: str) -> None:
         """Drop what is known of a peer."""
-        await self._on_thread(self.core.store.forget_peer, device)
+        await self._write(self.core.store.forget_peer, device)
 
     async def fact(self, name: str) -> str | None:
         """A single value kept under ``name``."""
@@ -444,7 +517,7 @@ class AsyncDatabase:
 
     async def set_fact(self, name: str, value: str) -> None:
         """Keep a single value under ``name``."""
-        await self._on_thread(self.core.store.set_fact, name, value)
+        await self._write(self.core.store.set_fact, name, value)
 
 
 __all__ = ["LONG_PAUSE", "SHORT_PAUSE", "AsyncDatabase", "Pause"]

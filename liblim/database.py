@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +26,7 @@ from liblim.desk import Desk, Left, Loaded
 from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
 from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
+from liblim.reissue import Aside, Issued, Kept, Pair, Place, Plan, Said, read_pairs
 from liblim.store import DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
@@ -89,8 +90,8 @@ class Database:
 
         Raises DefinitionError, StoreTooNew, StoreReadOnly, StoreBusy, StoreUnsealed or StoreError.
         """
-        self._types = by_kind([*types, *(TRUST_TYPES if identity else ())])
-        self._hidden = TRUST_KINDS if identity else frozenset()
+        self._types = by_kind([*types, Issued, *(TRUST_TYPES if identity else ())])
+        self._hidden = frozenset({Issued.kind, *(TRUST_KINDS if identity else ())})
         self._identity = identity
         self._clock = clock or SystemClock()
         self._entropy = entropy
@@ -264,7 +265,7 @@ class Database:
 
         Raises StoreError; then none was admitted.
         """
-        receipt = self.admit(changes)
+        receipt = self.admit(changes, self.claim(changes))
         self._finish(receipt)
         return receipt
 
@@ -279,9 +280,24 @@ class Database:
         self._writer.close()
         return self._writer.sign()
 
-    def admit(self, changes: Sequence[Change]) -> Receipt:
-        """Store half: check and commit a batch.  Raises StoreError."""
-        return self._admission.admit(changes)
+    def claim(self, changes: Sequence[Change]) -> str:
+        """Document half: the replica that may get no changes from elsewhere, as this process writes as it.
+
+        Where a running machine was copied, another may write as the same.  If nothing waits here, theirs is
+        as good, and a new replica is taken; else ours is what this log holds, and theirs is set aside.
+        """
+        replica = self._writer.replica
+        held = self.heads[replica].seq if replica in self.heads else 0
+        if not any(change.replica == replica and change.seq > held for change in changes):
+            return ""
+        if self._writer.idle:
+            self._writer.abandon()
+            return ""
+        return replica
+
+    def admit(self, changes: Sequence[Change], ours: str = "") -> Receipt:
+        """Store half: check and commit a batch; see ``claim`` for ``ours``.  Raises StoreError."""
+        return self._admission.admit(changes, ours)
 
     def settle(self, receipt: Receipt) -> list[Summary]:
         """Document half: take a committed batch into the heads and the documents in use.
@@ -302,6 +318,8 @@ class Database:
             self.position = new.position
             own = self._writer.uncommitted.pop(change.hash, None)
             trusted |= self._deliver(new, own is None, effects)
+        for change in receipt.aside:
+            self._writer.uncommitted.pop(change.hash, None)  # kept, if not where it was meant to be
         for new in receipt.revived:
             trusted |= self._deliver(new, True, effects)
         if self.trust is not None:
@@ -439,6 +457,83 @@ class Database:
         self._admission.read_again()
         self.store.forget_derived()
         return self.derive()
+
+    # What was set aside
+
+    def aside(self) -> list[Aside]:
+        """Store half: the changes that contradict the log, and were not issued again yet."""
+        return self.plan_issue().listed
+
+    def issue_again(self) -> int:
+        """Write again what was set aside, as new changes; returns how many changes that says again.
+
+        Raises StoreError; then what was written waits to be committed like all that is written here.
+        """
+        self.commit()  # else what waits might be issued twice
+        plan = self.plan_issue()
+        documents: dict[str, Document] = {}
+        try:
+            for kind, oid in self.to_issue(plan):
+                documents[oid] = self.ensure(kind, oid)
+            self.issue(plan, documents)
+            self.commit()
+        finally:
+            for document in documents.values():
+                with suppress(StoreError):  # said by the commit
+                    self.release(document)
+        return len(plan.due)
+
+    def plan_issue(self) -> Plan:
+        """Store half: what was set aside, and what became of it."""
+        rows = self.store.changes_aside()
+        kept = [Kept(*row, self._admission.read_body(row[0])) for row in rows]
+        records = self.store.documents([Issued.kind]) if rows else []
+        values = [value for row in records for value in self._issued(row.oid).pairs]
+        types = {kind: one for kind, one in self._types.items() if kind not in self._hidden}
+        return Plan(kept, list(read_pairs(values)), self._find, self._kind_of, types, self._hidden)
+
+    def _issued(self, oid: str) -> Issued:
+        document = self._read(oid).document
+        assert isinstance(document, Issued)
+        return document
+
+    def _find(self, place: Place) -> Said | None:
+        """A change of the log, if that holds it and it can be read."""
+        change = next(
+            iter(self.store.read([Range(place.replica, place.seq, place.seq)], 1, 1)), None
+        )
+        if change is None or change.hash.hex() != place.hash:
+            return None
+        body = self._admission.read_body(change)
+        return (change.header, body) if body is not None else None
+
+    def _kind_of(self, oid: str) -> str:
+        row = self.store.document(oid)
+        return row.kind if row is not None else ""
+
+    def to_issue(self, plan: Plan) -> list[tuple[type[Document], str]]:
+        """Type and oid of each document that ``issue`` needs."""
+        bodies = {one.body.oid: one.body for one in plan.due if one.body is not None}
+        return [(self._types[body.kind], oid) for oid, body in bodies.items()]
+
+    def issue(self, plan: Plan, documents: Mapping[str, Document]) -> None:
+        """Document half: write again what is due, and that it was, to be committed in one go."""
+        pairs: list[Pair] = []
+        for one in plan.due:
+            assert one.body is not None
+            self._writer.close()
+            before = set(self._writer.uncommitted)
+            effects = plan.repeat(one, documents[one.body.oid])
+            self._writer.close()
+            fresh = [new for new in self._writer.uncommitted.values() if new.hash not in before]
+            place = Place.of(one.change)
+            pairs += [(place, Place.of(new)) for new in fresh] or [(place, None)]
+            self.desk.tell(one.body.oid, effects)
+        if pairs:
+            record = self.create(Issued)
+            for said, new in pairs:
+                record.pairs.add([list(said), list(new) if new is not None else None])
+            self.desk.let_go(record)
 
     # Keys and members
 

@@ -106,6 +106,15 @@ class Writer:
         # A closed change is not kept by document: what waits for the disk waits for all.
         return not self.uncommitted and (self._open is None or self._open.document.oid != oid)
 
+    @property
+    def replica(self) -> str:
+        """The replica that writes now; empty before the first operation."""
+        return self._replica
+
+    def abandon(self) -> None:
+        """Take a new replica with the next operation.  Only while idle."""
+        self._replica = ""
+
     def observe(self, changes: Iterable[Change]) -> None:
         """Take changes from elsewhere into the causal past; closes the open change first."""
         self.close()

@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this project."""
     group = parser.getgroup("limnotes")
     group.addoption("--long", action="store_true", help="run the tests marked long, too")
+    group.addoption("--cuts", type=int, default=2000, help="power cuts to survive")
     group.addoption("--seed", type=int, help="replay randomised tests (default: another each run)")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
 
 from liblim.crdt.field import Field
-from liblim.crdt.ops import Op, check_length, check_op, unknown
+from liblim.crdt.ops import Id, Op, check_length, check_op, make_ref, unknown
 from liblim.crdt.tags import Tags
 from liblim.errors import OperationError
 
@@ -44,6 +45,17 @@ class Flag(Field):
         ids = sorted(self._tags.standing)
         counter = author.record(self._name, self._tags.removal("off", _KEY, author.replica))
         self._tags.remove(counter, author.replica, ids)
+
+    def take_back(self, ids: Iterable[Id]) -> None:
+        """Undo those of these enablings that stand, and no others; nothing is recorded where none does."""
+        standing = self._tags.standing_of(ids)
+        if not standing:
+            return
+        author = self._author
+        author.start()
+        refs = [make_ref(tag, author.replica) for tag in standing]
+        counter = author.record(self._name, ["off", refs])
+        self._tags.remove(counter, author.replica, standing)
 
     @property
     def version(self) -> dict[str, int]:

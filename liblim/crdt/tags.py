@@ -7,6 +7,8 @@ Commutative Replicated Data Types" (2011), specification 15.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from liblim.crdt.ops import Id, Op, check_id, make_ref, read_ref
@@ -75,6 +77,10 @@ class Tags:
     def removal(self, name: str, key: str, replica: str) -> Op:
         """The operation by ``replica`` that removes all tags of ``key``."""
         return [name, [make_ref(tag, replica) for tag in sorted(self.keys[key])]]
+
+    def standing_of(self, ids: Iterable[Id]) -> list[Id]:
+        """Those of these tags that stand, in order."""
+        return sorted(tag for tag in set(ids) if tag in self.standing)
 
     def encode(self) -> bytes:
         """The octet 0, then [[[counter, replica, key], ...], version] as JSON."""

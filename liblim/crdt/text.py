@@ -258,6 +258,16 @@ class Text(Field):
             reverse.append(Step(counter, replica, n, None))
             splices.append(effect, Splice(pos, 0, part))
 
+    def delete_elements(self, counter: int, replica: str, n: int) -> list[Splice]:
+        """Delete what is still there of the ``n`` elements from this id on; return what changes.
+
+        It cannot be undone: it repeats what was done elsewhere.
+        """
+        effect: list[Splice] = []
+        self.end_group()
+        self._take_out([(counter, replica, n)], [], effect)
+        return effect
+
     def encode_history(self) -> bytes:
         """The last 100 groups to undo, and to redo, as bytes: for this device, which made the edits.
 

@@ -151,6 +151,7 @@ class Node:
             self._database.subscribe(self._committed),
             self._database.subscribe_trust(self._trust_changed),
         ]
+        self._database.on_well = self.sync_now
         self._confirmations.begin()
         self._roster.begin()
         self._upkeep.begin(self.listening)
@@ -163,6 +164,7 @@ class Node:
         for stop in self._unsubscribe:
             stop()
         self._unsubscribe = []
+        self._database.on_well = lambda: None
         await self._door.close()
         self.listening = None
         self.pairing.port = 0

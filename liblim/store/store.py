@@ -70,6 +70,7 @@ _CHANGE = """
     LEFT JOIN changes p ON p.replica = c.replica AND p.seq = c.seq - 1
 """
 _DOCUMENT = "SELECT oid, kind, changed, last, listed, summary, newer FROM documents"
+_decode_change = msgspec.json.Decoder(Change).decode
 _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
 
 
@@ -86,7 +87,10 @@ class Store:
         """
         self.path = path
         self._db: apsw.Connection = open_connection(path)
-        self._ids: dict[str, int] = self._read_ids()
+        query = "SELECT replica, id FROM replicas"
+        self._ids: dict[str, int] = dict(self._db.execute(query))
+        self._new: list[str] = []
+        """The replicas of the transaction that is open."""
 
     def close(self) -> None:
         """Check-point and close the file."""
@@ -96,15 +100,21 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what the block writes in one go, durably, or not at all."""
+        ids, self._new = self._ids, []
         try:
             with errors_in_words(self.path), self._db:
                 yield
         except BaseException:
-            self._ids = self._read_ids()  # what was written is gone
+            # What was written is gone; nothing is read for that, as the disk may not let us.
+            if self._ids is ids:
+                for replica in self._new:
+                    del ids[replica]
+            self._ids = ids
             raise
 
-    def _read_ids(self) -> dict[str, int]:
-        return dict(self._db.execute("SELECT replica, id FROM replicas"))
+    def probe(self) -> None:
+        """Write something of no meaning, to see whether the disk takes it."""
+        self.set_fact("probe", "")
 
     # Facts: single values by name
 
@@ -178,6 +188,7 @@ class Store:
             (header.replica, header.device, header.prev, header.seq, change.hash, header.end),
         )
         self._ids[header.replica] = row = self._db.last_insert_rowid()
+        self._new.append(header.replica)
         return row
 
     def unread(self) -> list[Admitted]:
@@ -200,6 +211,14 @@ class Store:
         """The hashes of the changes that were set aside, each with the device that wrote it."""
         with errors_in_words(self.path):
             return dict(self._db.execute("SELECT hash, device FROM aside"))
+
+    def changes_aside(self) -> list[tuple[Change, str, str]]:
+        """The changes that were set aside, each with the device that wrote it, and why."""
+        with errors_in_words(self.path):
+            rows: list[Any] = self._db.execute(
+                "SELECT change, device, reason FROM aside"
+            ).fetchall()
+        return [(_decode_change(change), device, reason) for change, device, reason in rows]
 
     def lookup(self, replica: str, seq: int) -> tuple[bytes, int] | None:
         """The hash and last counter of one change of the log."""
@@ -413,7 +432,7 @@ class Store:
             self._db.execute(f"DELETE FROM {table}")
         for table in ("epochs", "epoch_names", "certificates", "receipts", "peers"):
             self._db.execute(f"DELETE FROM {table}")
-        self._ids.clear()
+        self._ids, self._new = {}, []
 
     def copy_to(self, path: str | Path) -> None:
         """Write a copy of the whole database into a new file."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.facts import REMOVED_US, device_status, set_aside
 from app.status import Mend, SetAside, State
+from liblim.reissue import Aside
 from tests.app.peers import peer
 
 
@@ -39,8 +39,8 @@ def test_who_removed_us_says_what_that_means() -> None:
     )
 
 
-def aside(device: str, at: int, oid: str = "") -> Any:
-    return SimpleNamespace(device=device, at=at, oid=oid, reason="another has its number")
+def aside(device: str, at: int, oid: str = "") -> Aside:
+    return Aside(b"", device, "r", 1, at, oid, "another has its number")
 
 
 def test_what_was_set_aside_is_told_by_who_wrote_it() -> None:

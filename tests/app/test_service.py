@@ -77,10 +77,8 @@ async def test_the_sync_log_of_an_earlier_run_is_there(lap: Service, tmp_path: P
 
 
 @pytest.mark.asyncio
-async def test_a_full_disk_is_told_in_the_log_and_its_end_too(
-    desk: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(desk._open_library.database, "problem", "The disk is full.")
+async def test_a_full_disk_is_told_in_the_log_and_its_end_too(desk: Service) -> None:
+    desk._open_library.database._trouble = "The disk is full."
     desk.changed()
     await write(desk, "A note")
     told = [(event.level, event.text) for event in desk.events][-2:]
