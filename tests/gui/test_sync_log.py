@@ -133,7 +133,7 @@ def test_rows_that_are_seen_are_as_high_as_their_text(
 ) -> None:
     view = panel.log.view
     service.log("short")
-    service.log("long " * 60)
+    service.log("long " * 40)
     panel.refresh()
     qtbot.waitUntil(lambda: view.rowHeight(0) > 2 * view.rowHeight(1))
     panel.resize(2000, panel.height())
