@@ -19,6 +19,7 @@ import msgspec
 
 from app import VERSION, control, printing
 from app.folder import AlreadyRunning, Folder, default_folder
+from app.synclog import LEVELS
 from liblim.errors import IdentityLost, LimError
 
 if TYPE_CHECKING:
@@ -103,11 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="print the facts as JSON")
     show = add("show", "print a note")
     show.add_argument("note", help="the beginning of its id, or its whole title")
+    show.add_argument(
+        "--json", action="store_true", help="print the facts as JSON, with where it is"
+    )
     append = add("append", "add a line at the end of a note")
     append.add_argument("note", help="the beginning of its id, or its whole title")
     append.add_argument("text", nargs="*", help="the text; standard input where it is left out")
     _add_device_commands(add)
     add("sync", "try all devices now")
+    log = add("log", "show the sync log, oldest first")
+    log.add_argument("words", nargs="*", help="only events that hold all of these")
+    log.add_argument("--level", choices=LEVELS, default="", help="only from this level on")
+    log.add_argument("--json", action="store_true", help="print the facts as JSON")
+    add("issue-again", "write what was set aside once more, as new changes")
     return parser
 
 
@@ -246,7 +255,9 @@ def _run_command(options: Options, arguments: argparse.Namespace) -> int:
         return 0
     known = {"command", "data_dir", "listen", "headless", "json", "discovery"}
     wanted = {name: value for name, value in vars(arguments).items() if name not in known}
-    if "text" in wanted:
+    if "words" in wanted:
+        wanted["text"] = " ".join(wanted.pop("words"))
+    elif "text" in wanted:
         wanted["text"] = " ".join(wanted["text"]) or _read_input()
     result = _ask_or_do(options, arguments.command, wanted)
     if getattr(arguments, "json", False):

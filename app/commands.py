@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.notes import NoteRow
 from app.pairing import Joining
+from app.synclog import matches
 from liblim.errors import LimError
 
 if TYPE_CHECKING:
@@ -62,7 +63,18 @@ async def _new(service: Service, arguments: Arguments) -> Any:
 
 
 async def _show(service: Service, arguments: Arguments) -> Any:
-    return await service.notes.text(find(service, arguments).oid)
+    await service.look()
+    row = find(service, arguments)
+    note = await service.notes.open(row.oid)
+    try:
+        text, saved = str(note.body), service.notes.saved(note)
+    finally:
+        await service.notes.close(note)
+    where = await service.whereabouts(row.oid)
+    facts = {"text": text, "saved": saved, "where": where.line}
+    for name, devices in (("on", where.on), ("not_yet", where.not_yet)):
+        facts[name] = [{"device": one.device, "name": one.name} for one in devices]
+    return plain(row) | facts
 
 
 async def _append(service: Service, arguments: Arguments) -> Any:
@@ -137,6 +149,15 @@ async def _sync(service: Service, arguments: Arguments) -> Any:
     return None
 
 
+async def _log(service: Service, arguments: Arguments) -> Any:
+    level, text = str(arguments.get("level", "")), str(arguments.get("text", ""))
+    return [plain(event) for event in service.events if matches(event, level, text)]
+
+
+async def _issue_again(service: Service, arguments: Arguments) -> Any:
+    return await service.issue_again()
+
+
 COMMANDS: dict[str, Command] = {
     "raise": _raise,
     "status": _status,
@@ -154,6 +175,8 @@ COMMANDS: dict[str, Command] = {
     "rename": _rename,
     "identity": _identity,
     "sync": _sync,
+    "log": _log,
+    "issue-again": _issue_again,
 }
 
 

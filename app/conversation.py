@@ -18,7 +18,8 @@ import msgspec
 
 from app.pairing import PairingView, Phase
 from app.printing import plainly
-from app.status import State, clock_in_words
+from app.status import State
+from app.words import clock_in_words
 from liblim.errors import LimError
 
 if TYPE_CHECKING:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from app.folder import Folder, default_folder
 from app.network import NAME_LENGTH, Network
 from app.opening import Opened
-from app.status import DeviceStatus, State, Status
+from app.status import SHORT, DeviceStatus, Difference, Mend, SetAside, State, Status
+from app.traffic import Traffic
 from liblim.aio import AsyncDatabase
 from liblim.net import PeerStatus
+from liblim.reissue import Aside
 
 REMOVED_US = (
     "It says that this device was removed from the library. The notes here stay, and sync no more. "
@@ -25,34 +30,78 @@ def usual_name(folder: Folder) -> str:
     return name if path == default_folder().resolve() else f"{name} ({path.name})"[:NAME_LENGTH]
 
 
-def status_of(opened: Opened, network: Network, name: str, adding: str) -> Status:
-    """The facts of an open library, which is called ``name`` and where ``adding`` goes on."""
-    database, vault = opened.database, opened.vault
-    listening, peers = network.node.listening, network.node.status()
-    removed_by = _removed_by(database, peers)
-    members = database.ledger.members
-    return Status(
-        library=database.library,
-        device=database.device,
-        name=name,
-        listening=str(listening) if listening else "",
-        changes=database.count,
-        digest=database.digest,
-        unsaved=not database.core.idle,
-        problem=database.problem or network.problem,
-        devices=tuple(device_status(peer) for peer in peers),
-        words=network.words,
-        addresses=network.addresses,
-        keeping=vault.keeping.value if vault.keeping else "",
-        locked=network.locked,
-        elsewhere=vault.elsewhere,
-        removed_by=removed_by,
-        outside=bool(members) and database.device not in members and not removed_by,
-        adding=adding,
-        unknown=database.unknown,
-        discovery=network.discovery is not None,
-        discovery_problem=network.discovery.problem if network.discovery else "",
-    )
+class Facts:
+    """Puts the status together, and remembers what takes more than one look."""
+
+    def __init__(self, opened: Opened, network: Network) -> None:
+        """Tell of this library on this network."""
+        self._database, self._vault = opened.database, opened.vault
+        self._network = network
+        self._traffic = Traffic()
+        self.aside: tuple[SetAside, ...] = ()
+
+    def look(self) -> list[PeerStatus]:
+        """How the devices stand now; call it whenever they may stand otherwise."""
+        peers = self._network.node.status()
+        self._traffic.look(peers, time.monotonic())
+        return peers
+
+    def status(self, name: str, adding: str, log_problem: str) -> Status:
+        """All facts of this moment, of a device called ``name``, while ``adding`` goes on."""
+        database, network = self._database, self._network
+        listening, peers = network.node.listening, self.look()
+        removed_by = _removed_by(database, peers)
+        members = database.ledger.members
+        return Status(
+            library=database.library,
+            device=database.device,
+            name=name,
+            listening=str(listening) if listening else "",
+            changes=database.count,
+            digest=database.digest,
+            unsaved=not database.core.idle,
+            problem=database.problem or network.problem,
+            devices=tuple(self._device(peer) for peer in peers),
+            words=network.words,
+            addresses=network.addresses,
+            keeping=self._vault.keeping.value if self._vault.keeping else "",
+            locked=network.locked,
+            elsewhere=self._vault.elsewhere,
+            removed_by=removed_by,
+            outside=bool(members) and database.device not in members and not removed_by,
+            adding=adding,
+            unknown=database.unknown,
+            discovery=network.discovery is not None,
+            discovery_problem=network.discovery.problem if network.discovery else "",
+            aside=self.aside,
+            log_problem=log_problem,
+        )
+
+    def _device(self, peer: PeerStatus) -> DeviceStatus:
+        return device_status(
+            peer,
+            differing=self._differences(peer),
+            flow=self._traffic.flow(peer.device),
+            progress=self._traffic.progress(peer.device),
+        )
+
+    def _differences(self, peer: PeerStatus) -> tuple[Difference, ...]:
+        """Whose changes a device and this one hold differently, by who wrote them."""
+        authors = self._database.authors
+        known = ((authors[one].device if one in authors else "") for one in peer.differing)
+        runs = Counter(known)
+        return tuple(
+            Difference(device, self.name_of(device), runs[device]) for device in sorted(runs)
+        )
+
+    def name_of(self, device: str) -> str:
+        """What the author of a change is called, member or not."""
+        member = self._database.ledger.members.get(device)
+        if device == self._database.device:
+            return "this device"
+        if member is not None:
+            return member.name or f"Device {device[:SHORT]}"
+        return f"the former device {device[:SHORT]}" if device else "a device not known here yet"
 
 
 def _removed_by(database: AsyncDatabase, peers: Iterable[PeerStatus]) -> str:
@@ -68,8 +117,8 @@ def _removed_by(database: AsyncDatabase, peers: Iterable[PeerStatus]) -> str:
     return (told[0] if len(names) == 1 else "") or "Another device"
 
 
-def device_status(peer: PeerStatus) -> DeviceStatus:
-    """One paired device as the views show it."""
+def device_status(peer: PeerStatus, **more: Any) -> DeviceStatus:
+    """One paired device as the views show it, with ``more`` facts that the node does not tell."""
     return DeviceStatus(
         device=peer.device,
         name=peer.name,
@@ -92,7 +141,16 @@ def device_status(peer: PeerStatus) -> DeviceStatus:
         agent=peer.agent,
         words=peer.words,
         removed_us=peer.removed_us,
+        confirmed=peer.confirmed,
+        mend=_mend(peer),
+        **more,
     )
+
+
+def _mend(peer: PeerStatus) -> Mend:
+    if peer.connected:
+        return Mend.NOTHING
+    return Mend.PAIR if peer.removed_us or peer.pair_again else Mend.TRY
 
 
 def _state(peer: PeerStatus) -> State:
@@ -103,3 +161,23 @@ def _state(peer: PeerStatus) -> State:
     if peer.refused:
         return State.REFUSED
     return State.AWAY if peer.next_try is None else State.WAITING
+
+
+def set_aside(
+    found: Iterable[Aside], titles: Mapping[str, str], name_of: Callable[[str], str]
+) -> tuple[SetAside, ...]:
+    """What was set aside, put together by who wrote it; ``titles`` are those of notes, by oid."""
+    by_device: dict[str, list[Aside]] = {}
+    for one in found:
+        by_device.setdefault(one.device, []).append(one)
+    return tuple(
+        SetAside(
+            device=device,
+            name=name_of(device),
+            changes=len(ones),
+            notes=tuple(dict.fromkeys(titles[one.oid] for one in ones if one.oid in titles)),
+            last=max(one.at for one in ones) / 1000,
+            reason=ones[0].reason,
+        )
+        for device, ones in sorted(by_device.items())
+    )

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from app.notes import NoteRow
 from app.pairing import PairingView
-from app.status import (
-    SHORT,
+from app.status import LITTLE, SHORT, DeviceStatus, Event, SetAside, Status
+from app.words import (
     UNKNOWN,
-    DeviceStatus,
-    Event,
-    Status,
+    bars_in_words,
     changes_in_words,
     clock_in_words,
-    since_in_words,
     size_in_words,
     time_in_words,
     trip_in_words,
-    wait_in_words,
 )
 
 # What would turn round, overwrite or colour the rest of a terminal's line.
@@ -77,7 +74,10 @@ def _status(result: dict[str, Any]) -> None:
         print(f"The key of this device is kept {status.keeping}")
     if status.newer:
         print(status.newer)
-    print(status.line())
+    print(plainly(status.line()))
+    if status.log_problem:
+        print(f"The sync log cannot be written: {status.log_problem}")
+    _aside(status.aside, time.time())
     if not status.devices:
         print("Paired with no device. 'limnotes pair --show' begins.")
     for device in status.devices:
@@ -89,33 +89,73 @@ def _device(device: DeviceStatus, now: float) -> None:
     facts = {
         "id": device.device[:SHORT],
         "words": device.words or UNKNOWN,
-        "address": device.route,
-        "last seen": "right now" if device.connected else time_in_words(device.last_seen, now),
-        "they lack": changes_in_words(device.they_lack),
-        "we lack": changes_in_words(device.we_lack),
+        "path": device.route,
+        "version": device.agent or UNKNOWN,
+        "last seen": device.heard_in_words(now),
+        "they lack": device.they_lack_in_words(now),
+        "we lack": device.we_lack_in_words(now),
         "received": f"{changes_in_words(device.changes_in)}, {size_in_words(device.bytes_in)}",
         "sent": f"{changes_in_words(device.changes_out)}, {size_in_words(device.bytes_out)}",
         "round trip": trip_in_words(device.round_trip),
         "contents": device.contents,
     }
+    if device.flow is not None and _prints("▁█"):
+        into, out = map(_bars, (device.flow.bytes_in, device.flow.bytes_out))
+        facts[f"last {device.flow.seconds / 60:.0f} min"] = f"in {into}  out {out}"
     if device.error:
-        since = f" ({since_in_words(device.error_since, now)})" if device.error_since else ""
-        facts["last error"] = device.error + since
-    if device.next_try is not None:
-        facts["next try"] = wait_in_words(device.next_try, now)
+        facts["last error"] = device.error
+    when = device.trouble_in_words(now)
+    if when:
+        facts["trouble"] = when
     for name, words in facts.items():
-        print(f"  {name:<11} {words}")
+        print(f"  {name:<11} {plainly(words)}")
+
+
+def _bars(octets: tuple[int, ...]) -> str:
+    return bars_in_words(octets, len(octets), LITTLE)
+
+
+def _prints(letters: str) -> bool:
+    """Whether standard output can show these letters."""
+    try:
+        letters.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _aside(found: Sequence[SetAside], now: float) -> None:
+    for one in found:
+        print(plainly(one.in_words(now)))
+    if found:
+        print("'limnotes issue-again' writes them once more, as new changes.")
+
+
+def _show(result: dict[str, Any]) -> None:
+    _text(result["text"])
+
+
+def _log(result: list[Any]) -> None:
+    now = time.time()
+    for event in msgspec.convert(result, list[Event]):
+        print(f"{clock_in_words(event.at, now)}  {event.level:<7}  {plainly(event.text)}")
+
+
+def _issued(result: int) -> None:
+    print("Nothing is set aside." if not result else f"Issued again, in {result:,} notes.")
 
 
 PRINT: dict[str, Callable[[Any], None]] = {
     "status": _status,
     "new": _text,
     "list": _list,
-    "show": _text,
+    "show": _show,
     "append": _nothing,
     "remove": _text,
     "rename": _nothing,
     "identity": _text,
     "sync": _nothing,
+    "log": _log,
+    "issue-again": _issued,
 }
 """How the result of each subcommand is printed."""

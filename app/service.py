@@ -7,31 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from app import commands, kept, opening
 from app.control import ControlServer
-from app.facts import status_of, usual_name
+from app.facts import Facts, set_aside, usual_name
 from app.folder import Folder
 from app.joining import Joiner
 from app.kept import Kept
+from app.milestones import Milestones
 from app.network import AGENT, NAME_LENGTH, NOWHERE, Network
 from app.notes import Notes
 from app.opening import Opened
 from app.pairing import Joining, Pairing
 from app.status import Event, Status
+from app.synclog import SyncLog
+from app.whereabouts import Whereabouts, whereabouts
 from liblim.errors import IdentityLocked, LimError, StoreError
 from liblim.net import LogLine, parse_address
 from liblim.trust import Grant
 
 __all__ = ["AGENT", "MOVED", "NAME_LENGTH", "NOWHERE", "Service"]
 
-LOG_LENGTH = 500
-"""Events of the sync log that are kept in memory."""
 MOVED = (
     "This data folder was made on another computer. If it was moved here, and is used there no more, run "
     "'limnotes identity keep'. If it is a copy, run 'limnotes identity new': it gets a key of its own."
@@ -61,8 +61,7 @@ class Service:
         """Name what is wanted; nothing is opened yet."""
         self.data_dir = data_dir
         self.pairing = Pairing(self)
-        self.events: deque[Event] = deque(maxlen=LOG_LENGTH)
-        """The recent sync log, newest last."""
+        self._sync_log = SyncLog(data_dir)
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_raise: Callable[[], None] | None = None
         """What raises the window, where there is one."""
@@ -94,6 +93,7 @@ class Service:
             parse_address(self._listen)  # a mistake is said before anything is opened
         self._folder.acquire()
         try:
+            await self._sync_log.load()
             await self._open()
             if not self._offline:
                 await self._control.start()
@@ -139,6 +139,7 @@ class Service:
             listen=self._listen or (NOWHERE if aside else ""),
             discovery=self._discovery and self._remembered and not aside,
         )
+        self._facts, self._milestones = Facts(opened, self._network), Milestones()
         self._network.on_change = self.changed
         self._network.on_event = self._log
         node = self._network.node
@@ -174,6 +175,7 @@ class Service:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._shut()
         finally:
+            await self._sync_log.close()
             self._folder.release()
 
     async def _shut(self) -> None:
@@ -196,6 +198,7 @@ class Service:
             await self._network.unlock()
         else:
             await self._network.look()
+            await self._look_aside()
 
     # Facts
 
@@ -214,6 +217,11 @@ class Service:
         return me.name if me is not None and me.name else self._name
 
     @property
+    def events(self) -> Sequence[Event]:
+        """The sync log, the newest last: of this run and of those before."""
+        return self._sync_log.events
+
+    @property
     def network(self) -> Network:
         """This device on the network; only once started."""
         return self._network
@@ -222,8 +230,15 @@ class Service:
         """The facts that the panel and the command line show; the last ones while a new key is made."""
         if self._opened is None and self._last is not None:
             return self._last
-        self._last = status_of(self._open_library, self._network, self.name, self._joiner.line)
+        self._last = self._facts.status(self.name, self._joiner.line, self._sync_log.problem)
         return self._last
+
+    async def whereabouts(self, oid: str) -> Whereabouts:
+        """Where a note is: here, and on which other devices.
+
+        Raises LimError.
+        """
+        return await whereabouts(self._open_library.database, self.status(), oid)
 
     @property
     def _open_library(self) -> Opened:
@@ -241,8 +256,10 @@ class Service:
         if self._opened is None:
             return
         self._remember_name()
+        peers = self._facts.look()
+        for line in self._milestones.look(self._opened.database.problem, peers):
+            self._log(LogLine(time.time(), *line))
         if self._joiner.pending:
-            peers = self._network.node.status()
             self._joiner.add_when_due(any(one.connected and one.we_lack == 0 for one in peers))
         for callback in list(self._callbacks):
             callback()
@@ -260,8 +277,10 @@ class Service:
 
     def _log(self, line: LogLine) -> None:
         event = Event(line.at, line.level, line.device, line.text)
-        self.events.append(event)
+        self._sync_log.add(event)
         self.on_event(event)
+        if line.level == "error":
+            self.do(self._look_aside())  # it may be about changes that were set aside
         self.changed()
 
     def _say(self, level: str, text: str) -> None:
@@ -282,9 +301,36 @@ class Service:
         if self._wants_online and not self._network.online:
             self.do(self._try_online())
 
+    def network_changed(self) -> None:
+        """This computer has another network, or has it back: what failed before may work now."""
+        if self._opened is not None and self._wants_online:
+            self._say("info", "The network changed; all devices are tried at once.")
+            self.sync_now()
+
     async def _try_online(self) -> None:
         with suppress(LimError):  # the status says why
             await self.online()
+
+    async def issue_again(self) -> int:
+        """Write what was set aside once more, as new changes; returns in how many notes that is.
+
+        Raises LimError.
+        """
+        await self.look(to_write=True)
+        written = await self._open_library.database.issue_again()
+        notes = "1 note" if written == 1 else f"{written:,} notes"
+        self._say("info", f"What was set aside was issued again, in {notes}. Read them through.")
+        await self._look_aside()
+        return written
+
+    async def _look_aside(self) -> None:
+        """See what was set aside."""
+        with suppress(StoreError):  # the status says so, and it is looked at again
+            found = await self._open_library.database.aside()
+            rows = self.notes.rows
+            titles = {one.oid: rows[one.oid].title for one in found if one.oid in rows}
+            self._facts.aside = set_aside(found, titles, self._facts.name_of)
+        self.changed()
 
     async def rename(self, name: str) -> None:
         """Choose what other devices call this one.  Raises LimError."""

@@ -7,13 +7,25 @@ module only puts them into words, in one place, so that no two views can disagre
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
-from datetime import datetime
 
-UNKNOWN = "not known now"
+from app.words import (
+    UNKNOWN,
+    changes_in_words,
+    names_in_words,
+    since_in_words,
+    time_in_words,
+    wait_in_words,
+)
+
 SHORT = 8
 """Digits of a digest or an id that are shown."""
+SAME_TIME = 2.0
+"""Seconds that two moments may be apart and still count as one."""
+LITTLE = 20_000
+"""Bytes of one point that a graph's highest bar stands for at least, so that keep-alives stay low."""
+LONG_BACKLOG = 50
+"""Changes from which on a backlog is told with its total: fewer are gone before that is read."""
 
 
 class State(enum.Enum):
@@ -27,12 +39,80 @@ class State(enum.Enum):
     REFUSED = "refused"
 
 
+class Mend(enum.Enum):
+    """What a person can do about a device that fails, as the button says it."""
+
+    NOTHING = ""
+    TRY = "Try now"
+    PAIR = "Pair again…"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What went in and out of late, a number for each ``step`` seconds, the last being now."""
+
+    step: float
+    changes_in: tuple[int, ...]
+    changes_out: tuple[int, ...]
+    bytes_in: tuple[int, ...]
+    bytes_out: tuple[int, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The time that it covers."""
+        return self.step * len(self.bytes_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a backlog is, in changes: of those that were lacking when it was at its longest."""
+
+    received: int = 0
+    to_receive: int = 0
+    sent: int = 0
+    to_send: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Whose changes one of two devices lacks: what the device called ``name`` wrote in so many runs."""
+
+    device: str
+    name: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Changes of one device that contradict others, and are kept aside.
+
+    ``last`` is when the last of them was written, in Unix seconds; ``notes`` are the titles of the notes
+    that they are about, as far as they can be read.
+    """
+
+    device: str
+    name: str
+    changes: int
+    notes: tuple[str, ...]
+    last: float
+    reason: str
+
+    def in_words(self, now: float) -> str:
+        """Whose they are, how many, in which notes, and when they were written."""
+        about = names_in_words((f"“{title or 'New note'}”" for title in self.notes), most=2)
+        when = time_in_words(self.last, now)
+        does = "contradicts others and is" if self.changes == 1 else "contradict others and are"
+        what = f"{changes_in_words(self.changes)} by {self.name}{about and f' in {about}'}"
+        last = "" if self.changes == 1 else "the last "
+        return f"{what}, {last}written {when}, {does} kept aside."
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
     """What is known of one paired device.
 
     Times are Unix seconds, durations seconds, sizes bytes; ``None`` means "not known".
-    ``they_lack`` and ``we_lack`` count changes.
+    ``they_lack`` and ``we_lack`` count changes, by what the device said or had confirmed at ``confirmed``.
     """
 
     device: str
@@ -58,6 +138,13 @@ class DeviceStatus:
     """Its fingerprint as four words, to compare with those on its own screen."""
     removed_us: bool = False
     """Whether it says that this device was removed from the library."""
+    confirmed: float | None = None
+    """When it last said what it holds, be it to us or through others."""
+    differing: tuple[Difference, ...] = ()
+    """Whose changes the two hold differently."""
+    mend: Mend = Mend.NOTHING
+    flow: Flow | None = None
+    progress: Progress = Progress()
 
     @property
     def connected(self) -> bool:
@@ -71,18 +158,81 @@ class DeviceStatus:
 
     @property
     def route(self) -> str:
-        """How it is reached: its address, and who connects to whom."""
-        if not self.connected:
-            return self.address or f"address {UNKNOWN}"
-        direction = "it connects to us" if self.incoming else "we connect to it"
-        return f"{self.address}, {direction}" if self.address else direction
+        """How it is reached: directly or not, its address, and who connects to whom."""
+        if self.connected:
+            way = "it connects to us" if self.incoming else "we connect to it"
+            return ", ".join(filter(None, ("directly", self.address, way)))
+        return self.address or f"address {UNKNOWN}"
+
+    @property
+    def through_others(self) -> bool:
+        """Whether the last that was heard of it came through other devices."""
+        if self.connected or self.confirmed is None:
+            return False
+        return self.last_seen is None or self.confirmed > self.last_seen + SAME_TIME
 
     @property
     def contents(self) -> str:
         """Whether it holds the same changes as this device, with the digest that proves it."""
-        if self.identical is None:
-            return UNKNOWN
-        return f"identical, {self.digest[:SHORT]}" if self.identical else "not identical yet"
+        if self.identical:
+            return f"identical, {self.digest[:SHORT]}"
+        if self.differing:
+            return f"differs in changes by {names_in_words(one.name for one in self.differing)}"
+        return UNKNOWN if self.identical is None else "not identical yet"
+
+    @property
+    def fetching(self) -> str:
+        """How far fetching what we lack is: ``3,412 of 10,000 changes``; empty while there is no backlog."""
+        return _of(self.progress.received, self.progress.to_receive)
+
+    @property
+    def giving(self) -> str:
+        """How far giving what they lack is."""
+        return _of(self.progress.sent, self.progress.to_send)
+
+    def they_lack_in_words(self, now: float) -> str:
+        """How many changes it lacks; for one that is away, by what it had confirmed, and when."""
+        return self._lack(self.they_lack, self.progress.to_send, now)
+
+    def we_lack_in_words(self, now: float) -> str:
+        """How many of its changes we lack."""
+        return self._lack(self.we_lack, self.progress.to_receive, now)
+
+    def _lack(self, changes: int | None, of: int, now: float) -> str:
+        words = changes_in_words(changes)
+        if changes is not None and self.connected and _of(of - changes, of):
+            return f"{changes:,} of {changes_in_words(of)}"
+        if changes is None or self.connected or self.confirmed is None:
+            return words
+        return f"{words}, by what it confirmed {time_in_words(self.confirmed, now)}"
+
+    def heard_in_words(self, now: float) -> str:
+        """When it was last there, and where that was later, heard of through others."""
+        if self.connected:
+            return "right now"
+        seen = UNKNOWN if self.last_seen is None else time_in_words(self.last_seen, now)
+        if not self.through_others:
+            return seen
+        return f"{seen}; heard of through others {time_in_words(self.confirmed, now)}"
+
+    def trouble_in_words(self, now: float) -> str:
+        """Since when it fails and when it is tried again; empty where there is nothing to say."""
+        found = []
+        if self.error_since is not None:
+            found.append(since_in_words(self.error_since, now))
+        if self.state is State.CONNECTING:
+            found.append("trying now")
+        elif self.next_try is not None:
+            found.append(f"next try {wait_in_words(self.next_try, now)}")
+        elif self.removed_us:
+            found.append("not tried again by itself")
+        return ", ".join(found)
+
+
+def _of(done: int, total: int) -> str:
+    return (
+        f"{done:,} of {changes_in_words(total)}" if total >= LONG_BACKLOG and done < total else ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +288,10 @@ class Status:
     """Whether devices nearby are looked for, and may find this one."""
     discovery_problem: str = ""
     """Why devices nearby cannot be found, as a sentence."""
+    aside: tuple[SetAside, ...] = ()
+    """Changes that contradict others, by the device that wrote them: none of them is in any note."""
+    log_problem: str = ""
+    """Why the sync log cannot be written to disk; empty if it can."""
 
     @property
     def place(self) -> str:
@@ -181,15 +335,12 @@ class Status:
         if not connected and self.mood() is State.REFUSED:
             return f"{_are(away)} not connected; edits are kept here. The sync status says why"
         if not connected:
-            return f"{_are(away)} not connected; edits are kept here and sync later"
+            return f"{_are(away)} not connected{_unconfirmed(away)}; edits are kept here and sync later"
         behind = [device for device in connected if self.unsaved or not device.identical]
         if behind:
-            to_go = sum((d.they_lack or 0) + (d.we_lack or 0) for d in behind)
-            return f"Syncing with {_names(behind)}" + (
-                f": {changes_in_words(to_go)} to go" if to_go else ""
-            )
+            return f"Syncing with {_names(behind)}{_to_go(behind)}"
         line = f"Identical with {_names(connected)}"
-        return f"{line}; {_are(away)} not connected" if away else line
+        return f"{line}; {_are(away)} not connected{_unconfirmed(away)}" if away else line
 
     def _trouble(self) -> str:
         """What keeps this device from syncing at all, the worst first."""
@@ -216,6 +367,26 @@ _TELLING = (
 )
 
 
+def _to_go(devices: list[DeviceStatus]) -> str:
+    """How far syncing with these is.  What we lack of several is mostly the same changes."""
+    receiving = max(devices, key=lambda device: device.we_lack or 0)
+    sending = sum(device.they_lack or 0 for device in devices)
+    if receiving.fetching and not sending:
+        return f": {receiving.fetching}"
+    if len(devices) == 1 and receiving.giving and not receiving.we_lack:
+        return f": {receiving.giving}"
+    to_go = sending + (receiving.we_lack or 0)
+    return f": {changes_in_words(to_go)} to go" if to_go else ""
+
+
+def _unconfirmed(devices: list[DeviceStatus]) -> str:
+    """What a device that is away has not confirmed, as far as that is known of it."""
+    lacking = [device.they_lack for device in devices]
+    if len(devices) != 1 or not lacking[0]:
+        return ""
+    return f" and has not confirmed {changes_in_words(lacking[0])}"
+
+
 def _names(devices: list[DeviceStatus]) -> str:
     names = [device.label for device in devices]
     if len(names) > 2:
@@ -225,89 +396,3 @@ def _names(devices: list[DeviceStatus]) -> str:
 
 def _are(devices: list[DeviceStatus]) -> str:
     return f"{_names(devices)} {'is' if len(devices) == 1 else 'are'}"
-
-
-def changes_in_words(changes: int | None) -> str:
-    """Count changes: ``0 changes``, ``1 change``, ``12,345 changes``, ``not known now``."""
-    if changes is None:
-        return UNKNOWN
-    return "1 change" if changes == 1 else f"{changes:,} changes"
-
-
-def size_in_words(octets: int) -> str:
-    """Write a number of bytes the way people read it: ``812 B``, ``3.4 kB``, ``1.2 MB``."""
-    if octets < 1000:
-        return f"{octets} B"
-    value = float(octets)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.95 or unit == "TB":
-            break
-    return f"{value:.1f} {unit}"
-
-
-def time_in_words(then: float | None, now: float) -> str:
-    """Say when something was, as people do: ``just now``, ``4 min ago``, ``at 14:02``, a date.
-
-    ``then`` and ``now`` are Unix seconds; the clock shown is the local one.
-    """
-    if then is None:
-        return "never"
-    gone = now - then
-    if 0 <= gone < 10:
-        return "just now"
-    if 0 <= gone < 60:
-        return f"{int(gone)} s ago"
-    if 0 <= gone < 3600:
-        return f"{int(gone / 60)} min ago"
-    moment = _local(then)
-    if moment.date() == _local(now).date():
-        return f"at {moment:%H:%M}"
-    return f"on {moment:%Y-%m-%d at %H:%M}"
-
-
-def _local(moment: float) -> datetime:
-    """A moment by the local clock; the first or last there is for one beyond the calendar."""
-    try:
-        return datetime.fromtimestamp(moment)
-    except (ValueError, OverflowError, OSError):
-        return datetime.max if moment > 0 else datetime.min
-
-
-def wait_in_words(until: float, now: float) -> str:
-    """Say how long it is until then: ``now``, ``in 12 s``, ``in 4 min``; Unix seconds."""
-    left = math.ceil(until - now)
-    if left <= 0:
-        return "now"
-    return f"in {left} s" if left < 120 else f"in {left // 60} min"
-
-
-def since_in_words(then: float, now: float) -> str:
-    """Say how long something has been so: ``for 20 s``, ``for 4 min``, ``since 14:02``, a date."""
-    gone = now - then
-    if 0 <= gone < 60:
-        return f"for {int(gone)} s"
-    if 0 <= gone < 3600:
-        return f"for {int(gone / 60)} min"
-    moment = _local(then)
-    if moment.date() == _local(now).date():
-        return f"since {moment:%H:%M}"
-    return f"since {moment:%Y-%m-%d at %H:%M}"
-
-
-def clock_in_words(then: float, now: float) -> str:
-    """The local time to the second, ``14:02:11``, with the date where it is another day."""
-    moment = _local(then)
-    same = moment.date() == _local(now).date()
-    return f"{moment:%H:%M:%S}" if same else f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def trip_in_words(seconds: float | None) -> str:
-    """Write a round-trip time: ``0.4 ms``, ``23 ms``, ``1.2 s``, ``not known now``."""
-    if seconds is None:
-        return UNKNOWN
-    if seconds < 0.00995:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s"

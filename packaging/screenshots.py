@@ -172,7 +172,7 @@ async def work(window: MainWindow, laptop: Service, phone: Service) -> None:
     await laptop.notes.close(note)
     await until(lambda: THERE in editor.toPlainText())
     await phone.stop()
-    await until(lambda: settled(desk) and window.pane.saved_text == "Saved")
+    await until(lambda: settled(desk) and window.pane.saved_text == "Saved here")
     window.show_status()
     save(window, "main-window.png")
     window.panel.resize(740, 1010)

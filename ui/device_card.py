@@ -5,14 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app import status as words
-from app.status import DeviceStatus, State
+from app import words
+from app.status import DeviceStatus, Mend, State
 from ui import theme
+from ui.flow_graph import FlowGraph
 from ui.namefield import NameField
 from ui.parts import ElidedWords, Facts, Picture, Words, button, set_role, shortened, tell
 from ui.trouble import Trouble
 
-COLUMNS = (2, 3, 2)
+COLUMNS = (3, 3, 2)
 
 
 class DeviceCard(QFrame):
@@ -20,6 +21,8 @@ class DeviceCard(QFrame):
 
     try_wanted = Signal()
     """Try to reach it now."""
+    pair_wanted = Signal()
+    """Pair with it once more."""
     rename_wanted = Signal(str)
     """Call it so from now on, on all devices."""
     remove_wanted = Signal()
@@ -28,6 +31,7 @@ class DeviceCard(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
+        self._mend = Mend.NOTHING
         self._make_buttons()
         self.trouble = Trouble()
         layout = QVBoxLayout(self)
@@ -40,11 +44,11 @@ class DeviceCard(QFrame):
         self._ask(False)
 
     def _make_buttons(self) -> None:
-        self.try_button = button(self.tr("Try now"))
+        self.mend_button = button(Mend.TRY.value)
         self.remove_button = button(self.tr("Remove…"), "quiet")
         self.confirm_button = button(self.tr("Remove"), "danger")
         self.keep_button = button(self.tr("Keep"))
-        self.try_button.clicked.connect(self.try_wanted)
+        self.mend_button.clicked.connect(self._do_mend)
         self.remove_button.clicked.connect(lambda: self._ask(True))
         self.keep_button.clicked.connect(lambda: self._ask(False))
         self.confirm_button.clicked.connect(self.remove_wanted)
@@ -57,7 +61,7 @@ class DeviceCard(QFrame):
         head.setSpacing(theme.GAP)
         head.addWidget(self.icon)
         head.addLayout(self._make_lines(), 1)
-        head.addWidget(self.try_button)
+        head.addWidget(self.mend_button)
         head.addWidget(self.remove_button)
         return head
 
@@ -82,13 +86,16 @@ class DeviceCard(QFrame):
 
     def _make_facts(self) -> Facts:
         facts = Facts(*COLUMNS)
-        self.they_lack = facts.add(self.tr("They lack"))
-        self.received = facts.add(self.tr("Received"))
-        self.last_seen = facts.add(self.tr("Last seen"))
-        self.we_lack = facts.add(self.tr("We lack"))
+        self.they_lack = facts.add_wide(self.tr("They lack"), 2)
+        self.we_lack = facts.add_wide(self.tr("We lack"), 2)
+        self.last_seen = facts.add_wide(self.tr("Last seen"), 2)
+        self.graph = FlowGraph()
+        facts.addWidget(self.graph, 0, 4, 3, 2)
+        self.received = facts.add_wide(self.tr("Received"), 1)
         self.sent = facts.add(self.tr("Sent"))
         self.round_trip = facts.add(self.tr("Round trip"))
-        self.words = facts.add_wide(self.tr("Words"))
+        self.words = facts.add_wide(self.tr("Words"), 2)
+        self.version = facts.add(self.tr("Version"))
         self.words.more = self.tr("Its own sync status shows the same four words.")
         return facts
 
@@ -107,7 +114,7 @@ class DeviceCard(QFrame):
     def stops(self) -> list[QWidget]:
         """What the Tab key stops at, in order."""
         asked = [self.confirm_button, self.keep_button]
-        return [*self.name.stops, self.try_button, self.remove_button, *asked]
+        return [*self.name.stops, self.mend_button, self.remove_button, *asked]
 
     # What is shown
 
@@ -117,9 +124,7 @@ class DeviceCard(QFrame):
         self._show_state(device)
         self._show_facts(device, now)
         self._show_trouble(device, now)
-        if device.connected and self.try_button.hasFocus():
-            self.remove_button.setFocus()
-        self.try_button.setVisible(not device.connected)
+        self._show_mend(device)
 
     def _show_names(self, name: str, state: str) -> None:
         self.name.show_name(name)
@@ -134,10 +139,27 @@ class DeviceCard(QFrame):
             self.tr("Name of {name}").format(name=name),
             self.tr("Change the name of {name}").format(name=name),
         )
-        self.try_button.setAccessibleName(self.tr("Try to reach {name} now").format(name=name))
         self.remove_button.setAccessibleName(self.tr("Remove {name}").format(name=name))
         self.confirm_button.setAccessibleName(self.tr("Yes, remove {name}").format(name=name))
         self.keep_button.setAccessibleName(self.tr("Keep {name}").format(name=name))
+
+    def _show_mend(self, device: DeviceStatus) -> None:
+        """Offer what a person can do about a device that is not connected."""
+        self._mend = device.mend
+        if device.mend is Mend.NOTHING:
+            if self.mend_button.hasFocus():
+                self.remove_button.setFocus()
+        else:
+            self.mend_button.setText(device.mend.value)
+            pairing = device.mend is Mend.PAIR
+            named = (
+                self.tr("Pair with {name} again") if pairing else self.tr("Try to reach {name} now")
+            )
+            self.mend_button.setAccessibleName(named.format(name=device.label))
+        self.mend_button.setVisible(device.mend is not Mend.NOTHING)
+
+    def _do_mend(self) -> None:
+        (self.pair_wanted if self._mend is Mend.PAIR else self.try_wanted).emit()
 
     def _show_state(self, device: DeviceStatus) -> None:
         icon, colour = theme.state_look(device.state)
@@ -145,38 +167,29 @@ class DeviceCard(QFrame):
         sheet = f"color: {colour};"
         if self.state.styleSheet() != sheet:
             self.state.setStyleSheet(sheet)
-        known = device.identical is not None
-        self.chip.setVisible(device.connected)
+        known = device.identical is not None or bool(device.differing)
+        self.chip.setVisible(device.connected or bool(device.differing))
         self.chip.show_text(device.contents if known else self.tr("contents not known now"))
-        self.chip.more = self.tr("Digest there: {digest}").format(digest=device.digest)
+        digest = self.tr("Digest there: {digest}").format(digest=device.digest)
+        self.chip.more = "\n".join(filter(None, [device.digest and digest, *_whose(device)]))
         set_role(self.chip, ("good" if device.identical else "wait") if known else "")
-        path = self.tr("{path}, {agent}") if device.agent else "{path}"
-        self.path.show_text(path.format(path=device.route, agent=device.agent))
+        self.path.show_text(device.route)
 
     def _show_facts(self, device: DeviceStatus, now: float) -> None:
-        here = self.tr("right now")
-        tell(self.last_seen, here if device.connected else _seen(device.last_seen, now))
-        tell(self.they_lack, words.changes_in_words(device.they_lack))
-        tell(self.we_lack, words.changes_in_words(device.we_lack))
+        tell(self.last_seen, device.heard_in_words(now))
+        tell(self.they_lack, device.they_lack_in_words(now))
+        tell(self.we_lack, device.we_lack_in_words(now))
         tell(self.received, _traffic(device.changes_in, device.bytes_in))
         tell(self.sent, _traffic(device.changes_out, device.bytes_out))
         tell(self.round_trip, words.trip_in_words(device.round_trip))
         tell(self.words, device.words or words.UNKNOWN)
+        tell(self.version, device.agent or words.UNKNOWN)
+        self.graph.show_flow(device.flow)
 
     def _show_trouble(self, device: DeviceStatus, now: float) -> None:
         """Say what fails, since when, and when the next try is."""
-        timing = []
-        if device.error_since is not None:
-            timing.append(words.since_in_words(device.error_since, now))
-        if device.state is State.CONNECTING:
-            timing.append(self.tr("trying now"))
-        elif device.next_try is not None:
-            wait = words.wait_in_words(device.next_try, now)
-            timing.append(self.tr("next try {wait}").format(wait=wait))
-        elif device.removed_us:
-            timing.append(self.tr("not tried again by itself"))
-        more = _sentence(", ".join(timing))
         refused = device.state is State.REFUSED
+        more = _sentence(device.trouble_in_words(now))
         self.trouble.say(device.error, more, "bad" if refused else "wait")
 
     def _ask(self, asked: bool) -> None:
@@ -200,8 +213,9 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _seen(moment: float | None, now: float) -> str:
-    return words.UNKNOWN if moment is None else words.time_in_words(moment, now)
+def _whose(device: DeviceStatus) -> list[str]:
+    """Whose changes differ, a line for each author."""
+    return [f"{one.name}: {words.runs_in_words(one.runs)}" for one in device.differing]
 
 
 def _traffic(changes: int, octets: int) -> str:

@@ -22,6 +22,8 @@ from ui.coalesce import Coalesced
 from ui.identity_banner import IdentityBanner
 from ui.library_change import LibraryChange
 from ui.memory import Memory
+from ui.network_changes import NetworkChanges
+from ui.note_where import NoteWhere
 from ui.notelist import NoteListPane
 from ui.notemodel import title_of
 from ui.notepane import NotePane
@@ -60,6 +62,8 @@ class MainWindow(QMainWindow):
         self.open_note = OpenNote(service.notes, self.pane, self.tasks)
         self.actions_ = Actions(self)
         self.panel = SyncPanel(service, self.tasks, self)
+        self.where = NoteWhere(service, self.open_note, self.pane, self.tasks)
+        self._network = NetworkChanges(service.network_changed, self)
         self._connect()
         self._library_change = LibraryChange(self)
         self._unsubscribe = (
@@ -163,6 +167,7 @@ class MainWindow(QMainWindow):
         self.sync_line.show_status(status, starting=self._starting)
         self.saved.setText(self.tr("Saving…") if status.unsaved else self.tr("Saved here"))
         self.panel.show_status(status, starting=self._starting)
+        self.where.look()
         if self.pair_dialog is not None:
             self.pair_dialog.show_status(status)
 
@@ -376,7 +381,7 @@ class MainWindow(QMainWindow):
             return
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        for gathered in (self._rows, self._status):
+        for gathered in (self._rows, self._status, self.where):
             gathered.stop()
         self._may_close = True
         self.panel.close()

@@ -19,6 +19,7 @@ from ui import icons, moments, theme
 from ui.editor import NoteEditor
 from ui.empty import EmptyPage
 from ui.notebanner import NoteBanner
+from ui.parts import ElidedWords
 from ui.theme import GAP, colours
 from ui.titlestyle import TitleStyle
 
@@ -34,6 +35,8 @@ class NotePane(QWidget):
 
     trash_wanted = Signal()
     restore_wanted = Signal()
+    saved_changed = Signal()
+    """What was written is saved now, or is not."""
 
     def __init__(self, notes: Notes, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +45,8 @@ class NotePane(QWidget):
         self._notes = notes
         self._note: Note | None = None
         self._row: NoteRow | None = None
+        self.is_saved = True
+        """Whether all that was written in the note is saved, as the header says."""
         self.editor = NoteEditor(self)
         self.editor.setObjectName("editor")
         self.editor.setFont(theme.font(self, scale=1.12))
@@ -81,6 +86,11 @@ class NotePane(QWidget):
         self.changed.setProperty("role", "soft")
         self.saved_mark, self.saved = QLabel(self.header), QLabel(self.header)
         self.saved.setProperty("role", "soft")
+        self.where = ElidedWords(role="soft")
+        self.where.setAccessibleName(self.tr("Where else this note is"))
+        policy = self.where.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # so that nothing moves
+        self.where.setSizePolicy(policy)
         self.trash_button = self._button("trash", self.tr("Move to trash"))
         self.trash_button.clicked.connect(self.trash_wanted)
         row = QHBoxLayout(self.header)
@@ -89,6 +99,7 @@ class NotePane(QWidget):
         row.addStretch(1)
         row.addWidget(self.saved_mark)
         row.addWidget(self.saved)
+        row.addWidget(self.where)
         row.addSpacing(GAP)
         row.addWidget(self.trash_button)
 
@@ -161,7 +172,7 @@ class NotePane(QWidget):
 
     @property
     def saved_text(self) -> str:
-        """What the header says: ``Saved``, ``Saving…``, or nothing for an empty new note."""
+        """What the header says: ``Saved here``, ``Saving…``, or nothing for an empty new note."""
         return self.saved.text()
 
     def show_saved(self) -> None:
@@ -170,7 +181,7 @@ class NotePane(QWidget):
             return
         saved = self._notes.saved(self._note)
         new = self._row is None and saved
-        self.saved.setText("" if new else self.tr("Saved") if saved else self.tr("Saving…"))
+        self.saved.setText("" if new else self.tr("Saved here") if saved else self.tr("Saving…"))
         mark = icons.pixmap("check", colours.good, 16, self.devicePixelRatioF())
         self.saved_mark.setPixmap(mark)
         self.saved_mark.setVisible(saved and not new)
@@ -178,6 +189,17 @@ class NotePane(QWidget):
             self._clock.stop()
         elif not self._clock.isActive():
             self._clock.start()
+        if saved != self.is_saved:
+            self.is_saved = saved
+            self.saved_changed.emit()
+
+    def show_where(self, line: str, more: str) -> None:
+        """Say on which other devices the note is, quietly; the tooltip says ``more``."""
+        self.where.setVisible(bool(line))
+        if line:
+            self.where.show_text(f"· {line}")
+            self.where.more = more
+        self.where.setAccessibleDescription(f"{line}\n{more}".strip())
 
 
 class TypeAhead(QObject):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPalette, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
@@ -94,6 +94,8 @@ class Page(QPlainTextEdit):
         side = max(int((self.width() - column) / 2), 0)
         if self.viewportMargins().left() != side:
             self.setViewportMargins(side, 0, side, 0)
+            # Within the first resize event Qt breaks the lines for the width from before.
+            super().resizeEvent(QResizeEvent(self.viewport().size(), QSize()))
 
     def event(self, event: QEvent) -> bool:
         """Claim the mouse beside the lines."""

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from unicodedata import bidirectional
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, QSizeF, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
-from app.status import UNKNOWN
+from app.words import UNKNOWN
 from ui import icons, theme
 
 COPIED_FOR = 2000
@@ -115,6 +124,20 @@ class Switch(QCheckBox):
 _SWITCH = QSize(30, 16)
 
 
+class ChoiceBox(QComboBox):
+    """One of a few, with an arrow that is seen: the style sheet takes away the style's own."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the box, and the arrow over it."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(theme.colours.soft), 1.5))
+        tip = QPointF(self.width() - 13, self.height() / 2 + 2)
+        painter.drawPolyline([tip + QPointF(-4, -4), tip, tip + QPointF(4, -4)])
+        painter.end()
+
+
 class Picture(QWidget):
     """An icon that stands beside words, sharp on every screen."""
 
@@ -210,11 +233,11 @@ class Facts(QGridLayout):
         self._count += 1
         return self._add(name, row, column, 1)
 
-    def add_wide(self, name: str) -> ElidedWords:
-        """Add a fact that has a row for itself."""
-        row = -(-self._count // self._columns)
-        self._count = (row + 1) * self._columns
-        return self._add(name, row, 0, self._columns)
+    def add_wide(self, name: str, columns: int = 0) -> ElidedWords:
+        """Add a fact that begins a row, and takes so many columns of it, or all."""
+        row, columns = -(-self._count // self._columns), columns or self._columns
+        self._count = row * self._columns + columns
+        return self._add(name, row, 0, columns)
 
     def _add(self, name: str, row: int, column: int, columns: int) -> ElidedWords:
         value = ElidedWords()
@@ -238,11 +261,13 @@ class CopyButton(Button):
         """``what`` it copies, for people who hear it."""
         super().__init__()
         self.content = ""
+        self.gather: Callable[[], str] = lambda: self.content
+        """What gives the text to copy, for a text that is too long to be kept up to date."""
         self.setProperty("role", "quiet")
         self.set_what(what)
         self._timer = QTimer(self, singleShot=True, interval=COPIED_FOR)
         self._timer.timeout.connect(self._rest)
-        self.clicked.connect(lambda: self.copy(self.content))
+        self.clicked.connect(lambda: self.copy(self.gather()))
         self._rest()
 
     def sizeHint(self) -> QSize:

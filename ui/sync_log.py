@@ -1,4 +1,4 @@
-"""The recent sync log: what happened, newest first, to be filtered and copied."""
+"""The sync log: what happened, newest first, to be filtered and copied."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from PySide6.QtCore import (
+    QAbstractItemModel,
     QAbstractTableModel,
     QModelIndex,
     QPersistentModelIndex,
     QSize,
     QSortFilterProxyModel,
     Qt,
+    QTimer,
 )
-from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -28,9 +30,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.status import Event, clock_in_words
+from app.status import Event
+from app.synclog import LEVELS, matches
+from app.words import clock_in_words
 from ui import icons, theme
-from ui.parts import CopyButton, Words, from_the_left
+from ui.parts import ChoiceBox, CopyButton, Words, from_the_left
 
 Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
@@ -82,6 +86,10 @@ class EventModel(QAbstractTableModel):
             return f"{event.level}: {event.text}"
         return None
 
+    def event_at(self, row: int) -> Event:
+        """The event in a row."""
+        return self._events[row]
+
     def line(self, row: int) -> str:
         """An event as a line of text."""
         event = self._events[row]
@@ -101,6 +109,24 @@ def _fresh(events: list[Event], last: Event | None) -> list[Event]:
     return events
 
 
+class EventFilter(QSortFilterProxyModel):
+    """The events that are at least of a level, and hold all words that are looked for."""
+
+    def __init__(self, model: EventModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._level, self._text, self._model = "", "", model
+        self.setSourceModel(model)
+
+    def choose(self, level: str, text: str) -> None:
+        """Let these through, from now on."""
+        self._level, self._text = level, text
+        self.setFilterFixedString(text)  # which looks at all rows again, in every version of Qt
+
+    def filterAcceptsRow(self, source_row: int, source_parent: Index) -> bool:
+        """Whether an event passes."""
+        return matches(self._model.event_at(source_row), self._level, self._text)
+
+
 class _Delegate(QStyledItemDelegate):
     """Puts the icon beside the first line of a text that has more."""
 
@@ -111,7 +137,11 @@ class _Delegate(QStyledItemDelegate):
 
 
 class LogView(QTableView):
-    """The events in rows as high as their text."""
+    """The events in rows as high as their text.
+
+    Qt's own way to have rows fit measures all of them whenever one comes: half a second for a long log.
+    So only those that are seen are measured, when they come to be seen.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -128,11 +158,31 @@ class LogView(QTableView):
         self.horizontalHeader().setStretchLastSection(True)
         self.verticalHeader().hide()
         self.verticalHeader().setMinimumSectionSize(0)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
+        self._fitting = QTimer(self, singleShot=True, interval=0)
+        self._fitting.timeout.connect(self.fit)
+        self.verticalScrollBar().valueChanged.connect(self._fitting.start)
+
+    def show_model(self, model: QAbstractItemModel) -> None:
+        """Show the rows of a model, as they come and go."""
+        self.setModel(model)
+        self.horizontalHeader().setResizeContentsPrecision(0)  # what is seen
+        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        for moved in (model.rowsInserted, model.rowsRemoved, model.modelReset):
+            moved.connect(self._fitting.start)
 
     def fit(self) -> None:
-        """Make the columns and rows as large as what they show."""
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        """Make the rows that are seen as high as their text."""
+        row, end = self.rowAt(0), self.viewport().height()
+        while 0 <= row < self.model().rowCount() and self.rowViewportPosition(row) < end:
+            self.setRowHeight(row, self.sizeHintForRow(row))
+            row += 1
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A text has other lines in another width."""
+        super().resizeEvent(event)
+        self._fitting.start()
 
 
 class SyncLog(QWidget):
@@ -141,31 +191,35 @@ class SyncLog(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = EventModel(self)
-        self.filtered = QSortFilterProxyModel(self)
-        self.filtered.setSourceModel(self.model)
-        self.filtered.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.filtered.setFilterKeyColumn(1)
+        self.filtered = EventFilter(self.model, self)
         self.view = LogView()
-        self.view.setModel(self.filtered)
+        self.view.show_model(self.filtered)
         self.view.setAccessibleName(self.tr("Recent sync events"))
-        self.view.fit()
         self.filter_field = QLineEdit()
         self.filter_field.setPlaceholderText(self.tr("Filter"))
         self.filter_field.setAccessibleName(self.tr("Filter the events"))
         self.filter_field.setClearButtonEnabled(True)
         self.filter_field.setMaximumWidth(220)
         self.filter_field.textChanged.connect(self._filter)
+        self.level_box = ChoiceBox()
+        self.level_box.setAccessibleName(self.tr("Least level of the events"))
+        for level, words in self._level_words().items():
+            self.level_box.addItem(words, level)
+        self.level_box.currentIndexChanged.connect(self._filter)
         self.copy_button = CopyButton(self.tr("Copy the events that are shown"))
+        self.copy_button.gather = self.shown_text
+        self._problem = Words(role="bad", wrap=True)
         self._nothing = Words(role="faint")
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._lay_out()
         self._tell()
 
     def _lay_out(self) -> None:
-        title = Words(self.tr("Recent events"))
+        title = Words(self.tr("Sync log"))
         title.setFont(theme.font(title, scale=1.1, bold=True))
         head = QHBoxLayout()
         head.addWidget(title, 1)
+        head.addWidget(self.level_box)
         head.addWidget(self.filter_field)
         head.addWidget(self.copy_button)
         inside = QVBoxLayout(self.view)
@@ -174,15 +228,23 @@ class SyncLog(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.GAP)
         layout.addLayout(head)
+        layout.addWidget(self._problem)
         layout.addWidget(self.view, 1)
 
     @property
     def stops(self) -> list[QWidget]:
         """What the Tab key stops at, in order."""
-        return [self.filter_field, self.copy_button, self.view]
+        return [self.level_box, self.filter_field, self.copy_button, self.view]
 
-    def show_events(self, events: Iterable[Event]) -> None:
-        """Show these events, oldest first as the service keeps them."""
+    def _level_words(self) -> dict[str, str]:
+        words = (self.tr("All"), self.tr("Warnings and errors"), self.tr("Errors"))
+        return dict(zip(LEVELS, words, strict=True))
+
+    def show_events(self, events: Iterable[Event], problem: str = "") -> None:
+        """Show these events, oldest first; ``problem`` is why they cannot be kept on disk."""
+        text = self.tr("The events cannot be written to disk: {problem}. They are kept in memory.")
+        self._problem.setText(text.format(problem=problem))
+        self._problem.setVisible(bool(problem))
         self.model.show_events(events)
         self._tell()
 
@@ -194,15 +256,15 @@ class SyncLog(QWidget):
     def _line(self, row: int) -> str:
         return self.model.line(self.filtered.mapToSource(self.filtered.index(row, 0)).row())
 
-    def _filter(self, text: str) -> None:
-        self.filtered.setFilterFixedString(text)
+    def _filter(self) -> None:
+        self.filtered.choose(self.level_box.currentData(), self.filter_field.text())
         self._tell()
 
     def _tell(self) -> None:
-        self.copy_button.set_content(self.shown_text())
         found = self.filtered.rowCount() > 0
+        self.copy_button.setEnabled(found)
         self._nothing.setVisible(not found)
-        filtering = bool(self.filter_field.text())
+        filtering = self.model.rowCount() > 0
         self._nothing.setText(self.tr("No such event") if filtering else self.tr("Nothing yet"))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -24,6 +24,7 @@ from app.service import Service
 from app.status import DeviceStatus, Status
 from liblim.errors import LimError
 from ui import icons, theme
+from ui.aside_notice import AsideNotice
 from ui.device_card import DeviceCard
 from ui.identity_banner import IdentityBanner
 from ui.namefield import NameField
@@ -68,6 +69,7 @@ class SyncPanel(QWidget):
         self.banner = IdentityBanner(self._service, self._tasks)
         self.banner.pair_wanted.connect(self.pair_wanted)
         self.banner.offered.connect(self._order_stops)
+        self.aside = AsideNotice(self._service, self._tasks)
         self.this_device = ThisDevice()
         self.this_device.rename_wanted.connect(self._rename)
         self.this_device.discovery_wanted.connect(self._discover)
@@ -105,6 +107,7 @@ class SyncPanel(QWidget):
         layout.setSpacing(theme.GAP + 2)
         layout.addWidget(self.problem)
         layout.addWidget(self.banner)
+        layout.addWidget(self.aside)
         layout.addWidget(heading(self.tr("This device")))
         layout.addWidget(self.this_device)
         layout.addSpacing(theme.GAP)
@@ -158,6 +161,7 @@ class SyncPanel(QWidget):
         now = time.time()
         self.problem.say("" if status.problem == status.locked else status.problem)
         self.banner.show_status(status)
+        self.aside.show_status(status)
         self.this_device.show_status(status)
         self._show_cards(status.devices)
         for device in status.devices:
@@ -165,7 +169,7 @@ class SyncPanel(QWidget):
         self.empty.setVisible(not status.devices)
         self.empty.show_starting(self._starting)
         self.sync_button.setVisible(bool(status.devices))
-        self.log.show_events(self._service.events)
+        self.log.show_events(self._service.events, status.log_problem)
 
     def _show_cards(self, devices: tuple[DeviceStatus, ...]) -> None:
         """Have one card for each device, in their order; those that stay are only moved."""
@@ -186,13 +190,14 @@ class SyncPanel(QWidget):
     def _new_card(self, device: str) -> DeviceCard:
         card = DeviceCard()
         card.try_wanted.connect(self._service.sync_now)
+        card.pair_wanted.connect(self.pair_wanted)
         card.rename_wanted.connect(partial(self._rename_device, device))
         card.remove_wanted.connect(partial(self._remove, device))
         return card
 
     def _order_stops(self) -> None:
         """Let the Tab key go from top to bottom."""
-        stops = [*self.banner.buttons, *self.this_device.stops]
+        stops = [*self.banner.buttons, self.aside.button, *self.this_device.stops]
         stops += [self.sync_button, self.pair_button]
         for card in self._cards.values():
             stops += card.stops

@@ -302,6 +302,14 @@ QLineEdit {
 }
 QLineEdit:focus { border: 1px solid $accent; }
 QLineEdit[role="bad"] { border-color: $bad; }
+QComboBox {
+    background: $page; border: 1px solid $line_strong; border-radius: ${radius}px; padding: 5px 8px;
+}
+QComboBox::drop-down { border: 0; width: 22px; }
+QComboBox:hover { border-color: $edge_hover; }
+QComboBox:focus { border: 1px solid $accent; }
+QComboBox QAbstractItemView { background: $page; border: 1px solid $line; }
+QComboBox QAbstractItemView { selection-background-color: $chosen; selection-color: $text; }
 #deviceName { background: transparent; border-color: transparent; padding: 2px 5px; }
 #deviceName:hover { border-color: $line_strong; background: $page; }
 #deviceName:focus { border-color: $accent; background: $page; }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app import status as words
-from app.status import Status
+from app import words
+from app.status import SHORT, Status
 from ui import theme
 from ui.addresses import Addresses
 from ui.namefield import NameField
@@ -96,7 +96,7 @@ class ThisDevice(QFrame):
         tell(self.holds, saved.format(held=words.changes_in_words(status.changes)))
         tell(self.digest, status.short_digest)
         self.digest.more = status.digest
-        tell(self.library, status.library[: words.SHORT])
+        tell(self.library, status.library[:SHORT])
         self.library.more = status.library
         tell(self.words, status.words or words.UNKNOWN)
         tell(self.keeping, status.keeping or words.UNKNOWN)

@@ -44,6 +44,8 @@ class PeerStatus:
     removed_us: bool
     confirmed: float | None = None
     differing: tuple[str, ...] = ()
+    pair_again: bool = False
+    """Whether nothing but pairing once more is likely to help."""
 
 
 class LogLine(NamedTuple):

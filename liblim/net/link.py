@@ -110,7 +110,7 @@ class Link:
             pass  # it ended while being closed
         except Exception as error:
             _log.exception("a link failed")
-            self.refuse(LimError(f"This program made a mistake: {error!r}"))
+            self.refuse(LimError(f"This program made a mistake: {error!r}. Please report it."))
         finally:
             writing.cancel()
             self._stop_timer()

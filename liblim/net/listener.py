@@ -186,7 +186,9 @@ async def listen(
         except OSError as error:
             if error.errno not in _TAKEN:
                 where = host or "this computer"
-                raise LimError(f"Cannot listen on {where}: {error.strerror}.") from error
+                raise LimError(
+                    f"Cannot listen on {where}: {error.strerror}. Choose another address or port."
+                ) from error
         else:
             listener = Listener(sockets, context, accept, patience)
             return listener, Address(host, _port(sockets[0]))

@@ -45,6 +45,8 @@ TURNED_AWAY = (
 )
 REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
 """Reasons to close that will not go away by themselves."""
+PAIR_AGAIN = {"removed", "another-library"}
+"""Those of them that pairing once more ends."""
 
 
 class Node:
@@ -320,7 +322,8 @@ class Node:
                 link.forked = True  # the same changes come again and again
                 text = (
                     "sent changes that contradict others with the same number, as happens after a "
-                    "backup was restored. They are kept aside; nothing is lost."
+                    "backup was restored. They are kept aside; nothing is lost. The sync status has a "
+                    "button that issues them again."
                 )
                 self._say("error", link.device, f"{peer.label} {text}")
 
@@ -385,13 +388,16 @@ class Node:
                 self.changed()
                 return
             said = TURNED_AWAY if unheard else f"{closed.reason} {closed.mend}".strip()
-            self._failed(peer, said, refused=closed.code in REFUSED)
+            pair_again = said == TURNED_AWAY or closed.code in PAIR_AGAIN
+            self._failed(peer, said, refused=closed.code in REFUSED, pair_again=pair_again)
         elif link.ready:
             peer.left = True
             self._say("info", link.device, f"{peer.label} left. {closed.reason}".strip())
 
-    def _failed(self, peer: Peer, text: str, *, refused: bool = False) -> None:
-        if peer.failed(text, self._clock(), refused=refused):
+    def _failed(
+        self, peer: Peer, text: str, *, refused: bool = False, pair_again: bool = False
+    ) -> None:
+        if peer.failed(text, self._clock(), refused=refused, pair_again=pair_again):
             level = "info" if peer.left and not refused else "warning"
             self._say(level, peer.record.device, f"{peer.label}: {text}")
         self.changed()

@@ -34,6 +34,7 @@ class Trouble:
     text: str
     since: float
     refused: bool = False
+    pair_again: bool = False
 
 
 class Peer:
@@ -102,7 +103,7 @@ class Peer:
                 await connect(self)
             except Exception as error:  # a mistake of ours must not end the trying
                 _log.exception("connecting failed")
-                self.failed(f"This program made a mistake: {error!r}", clock())
+                self.failed(f"This program made a mistake: {error!r}. Please report it.", clock())
             finally:
                 self.connecting = False
             await self._rest(clock)
@@ -162,11 +163,13 @@ class Peer:
             self._refused = closed.code in REFUSALS
             self._wake.set()  # it was not the connector's own, which knows by itself
 
-    def failed(self, text: str, now: float, *, refused: bool = False) -> bool:
+    def failed(
+        self, text: str, now: float, *, refused: bool = False, pair_again: bool = False
+    ) -> bool:
         """Take note of why there is no connection; says whether that is news."""
         if self.trouble is not None and self.trouble.text == text:
             return False
-        self.trouble = Trouble(text, now, refused)
+        self.trouble = Trouble(text, now, refused, pair_again)
         return True
 
     def _address(self) -> str:
@@ -210,6 +213,7 @@ class Peer:
             removed_us=self.removed_us,
             confirmed=stand.confirmed,
             differing=stand.differing,
+            pair_again=trouble.pair_again if trouble else False,
         )
 
 

@@ -58,6 +58,37 @@ async def test_what_two_paired_devices_tell(desk: Service, lap: Service) -> None
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("none_left")
+async def test_the_sync_log_of_an_earlier_run_is_there(lap: Service, tmp_path: Path) -> None:
+    desk = await started(tmp_path / "one")
+    await pair(desk, lap)
+    await in_step(desk, lap)
+    said = "holds the same as this device"
+    await until(desk, lambda: any(said in event.text for event in desk.events))
+    texts = [event.text for event in desk.events]
+    await desk.stop()
+    printed = await asyncio.to_thread(command, tmp_path / "one", "log", "same", "digest")
+    lines = printed.splitlines()
+    assert len(lines) == sum(said in text for text in texts)
+    assert lines[0].split(maxsplit=1)[1].startswith(f"info     {lap.name} {said}: ")
+    again = Service(tmp_path / "one", offline=True)
+    await again.start()
+    assert [event.text for event in again.events][: len(texts)] == texts
+    await again.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_full_disk_is_told_in_the_log_and_its_end_too(desk: Service) -> None:
+    desk._open_library.database._trouble = "The disk is full."
+    desk.changed()
+    await write(desk, "A note")
+    told = [(event.level, event.text) for event in desk.events][-2:]
+    assert told[0] == ("error", "The disk is full.")
+    assert told[1][0] == "info"
+    assert desk.status().problem == ""
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("none_left")
 async def test_port_name_and_pairing_are_remembered(desk: Service, tmp_path: Path) -> None:
     first = await started(tmp_path / "one", f"127.0.0.1:{free_port()}")
     await first.rename("  Lap  ")
@@ -241,6 +272,13 @@ def test_the_command_line(tmp_path: Path, running: bool) -> None:
         listed = msgspec.json.decode(command(tmp_path, "list", "--json"))
         assert [row["oid"] for row in listed] == [oid]
         assert command(tmp_path, "list", "--trash") == ""
+        shown = msgspec.json.decode(command(tmp_path, "show", oid, "--json"))
+        assert (shown["text"], shown["saved"]) == ("Milk, bread\n😀\nmore", True)
+        assert (shown["where"], shown["on"], shown["not_yet"]) == ("", [], [])
+        listening = "Listening at" in command(tmp_path, "log", "--level", "info", "LISTENING")
+        assert listening == running
+        assert command(tmp_path, "log", "--level", "error") == ""
+        assert command(tmp_path, "issue-again") == "Nothing is set aside.\n"
         device = facts["device"][:8]
         assert command(tmp_path, "rename", device, "Desk") == ""
         assert command(tmp_path, "status").startswith("Desk: ")

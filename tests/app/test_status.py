@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.status import (
-    DeviceStatus,
-    State,
-    Status,
+from app.status import DeviceStatus, Difference, Progress, State, Status
+from app.words import (
     changes_in_words,
     clock_in_words,
     since_in_words,
@@ -158,9 +156,9 @@ def test_mood(states: list[State], mood: State | None) -> None:
 @pytest.mark.parametrize(
     ("known", "route"),
     [
-        (device(), "127.0.0.1:4243, we connect to it"),
-        (device(incoming=True), "127.0.0.1:4243, it connects to us"),
-        (device(incoming=True, address=""), "it connects to us"),
+        (device(), "directly, 127.0.0.1:4243, we connect to it"),
+        (device(incoming=True), "directly, 127.0.0.1:4243, it connects to us"),
+        (device(incoming=True, address=""), "directly, it connects to us"),
         (device(state=State.WAITING), "127.0.0.1:4243"),
         (device(state=State.AWAY, address=""), "address not known now"),
     ],
@@ -268,3 +266,78 @@ def test_a_clock_beyond_the_calendar_is_shown_all_the_same(at: float) -> None:
     assert time_in_words(at / 1000, 0.0)
     assert since_in_words(-abs(at), 0.0)
     assert clock_in_words(at, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("known", "lacking"),
+    [
+        (device(they_lack=None), "not known now"),
+        (device(they_lack=3, confirmed=NOW), "3 changes"),
+        (device(they_lack=40, progress=Progress(sent=10, to_send=50)), "40 of 50 changes"),
+        (device(they_lack=0, progress=Progress(sent=50, to_send=50)), "0 changes"),
+        (
+            device(state=State.AWAY, they_lack=3, confirmed=NOW - 240),
+            "3 changes, by what it confirmed 4 min ago",
+        ),
+        (device(state=State.AWAY, they_lack=3), "3 changes"),
+        (device(state=State.AWAY, they_lack=None, confirmed=NOW), "not known now"),
+    ],
+)
+def test_what_they_lack(known: DeviceStatus, lacking: str) -> None:
+    assert known.they_lack_in_words(NOW) == lacking
+
+
+def test_what_we_lack_of_a_first_sync() -> None:
+    first = device(state=State.SYNCING, we_lack=6588, progress=Progress(3412, 10_000))
+    assert first.we_lack_in_words(NOW) == "6,588 of 10,000 changes"
+    assert first.fetching == "3,412 of 10,000 changes"
+    assert status(first).line() == "Syncing with Laptop: 3,412 of 10,000 changes"
+    both = dataclasses.replace(first, they_lack=2)
+    assert status(both).line() == "Syncing with Laptop: 6,590 changes to go"
+    giving = device(state=State.SYNCING, they_lack=60, progress=Progress(sent=40, to_send=100))
+    assert status(giving).line() == "Syncing with Laptop: 40 of 100 changes"
+
+
+def test_what_is_lacking_of_several_devices_is_not_counted_twice() -> None:
+    desk = device("Desk", State.SYNCING, we_lack=30)
+    line = status(desk, device("Lap", State.SYNCING, we_lack=40, they_lack=1)).line()
+    assert line == "Syncing with Desk and Lap: 41 changes to go"
+
+
+def test_what_a_device_that_is_away_has_not_confirmed() -> None:
+    away = device("Phone", State.AWAY, they_lack=3, confirmed=NOW)
+    assert status(device(), away).line() == (
+        "Identical with Laptop; Phone is not connected and has not confirmed 3 changes"
+    )
+    assert status(away).line() == (
+        "Phone is not connected and has not confirmed 3 changes; edits are kept here and sync later"
+    )
+
+
+def test_when_it_was_heard_of() -> None:
+    assert device().heard_in_words(NOW) == "right now"
+    away = device(state=State.AWAY, last_seen=NOW - 240)
+    assert away.heard_in_words(NOW) == "4 min ago"
+    later = dataclasses.replace(away, confirmed=NOW - 60)
+    assert later.heard_in_words(NOW) == "4 min ago; heard of through others 1 min ago"
+    assert dataclasses.replace(away, last_seen=None).heard_in_words(NOW) == "not known now"
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (device(), ""),
+        (device(state=State.CONNECTING, error_since=NOW - 60), "for 1 min, trying now"),
+        (device(state=State.WAITING, next_try=NOW + 5), "next try in 5 s"),
+        (device(state=State.REFUSED, removed_us=True), "not tried again by itself"),
+    ],
+)
+def test_trouble_in_words(known: DeviceStatus, words: str) -> None:
+    assert known.trouble_in_words(NOW) == words
+
+
+def test_what_differs_is_said_by_who_wrote_it() -> None:
+    desk, lap = Difference("d1", "Desk", 2), Difference("d2", "this device", 1)
+    known = device(identical=False, differing=(desk, lap))
+    assert known.contents == "differs in changes by Desk and this device"
+    assert dataclasses.replace(known, identical=None).contents.startswith("differs")

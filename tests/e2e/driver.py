@@ -103,7 +103,7 @@ class Driver(QObject):
     def saved(self) -> bool:
         """Whether the window says that the open note is saved."""
         assert self.window is not None
-        return self.window.pane.saved_text == "Saved"
+        return self.window.pane.saved_text == "Saved here"
 
     def saved_text(self) -> str | None:
         """The text of the open note if the window says, now, that it is saved."""

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.pairing import Joining, Nearby, PairingView, Phase
 from app.service import Service
-from app.status import DeviceStatus, Event, OwnAddress, State, Status
+from app.status import DeviceStatus, Event, Mend, OwnAddress, State, Status
 from liblim.errors import LimError
 
 LAPTOP, TABLET, OFFICE = "d" * 32, "a" * 32, "b" * 32
@@ -85,6 +85,7 @@ def waiting(left: float = 14) -> DeviceStatus:
         error_since=now - 250,
         next_try=now + left,
         agent="",
+        mend=Mend.TRY,
     )
 
 
@@ -205,6 +206,11 @@ class FakeService:
     async def remove(self, device: str) -> None:
         await self._do(f"remove {device}")
         self.devices = tuple(known for known in self.devices if known.device != device)
+
+    async def issue_again(self) -> int:
+        await self._do("issue again")
+        self.facts["aside"] = ()
+        return 1
 
     async def set_discovery(self, on: bool) -> None:
         await self._do(f"discovery {on}")

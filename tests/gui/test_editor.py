@@ -23,7 +23,7 @@ from liblim.crdt import Text
 from tests.gui.editing import Desk
 from ui.binding import CHECK
 from ui.editor import NoteEditor
-from ui.page import ZOOM_RANGE
+from ui.page import PADDING, ZOOM_RANGE
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -310,6 +310,22 @@ def test_lines_have_a_length_that_reads_well(desk: Desk) -> None:
     desk.editor.resize(300, 400)
     assert desk.editor.viewport().x() == 0
     assert desk.editor.backgroundRole() == QPalette.ColorRole.Base
+
+
+@pytest.mark.parametrize("width", [500, 618, 900])
+def test_lines_fit_the_first_time_they_are_shown(qtbot: QtBot, width: int) -> None:
+    editor = NoteEditor()
+    qtbot.addWidget(editor)
+    editor.resize(width, 500)
+    editor.show()
+    qtbot.waitExposed(editor)
+    body = Text.new(replica="a")
+    body.insert(0, "words and more words " * 40)
+    editor.bind(body)
+    layout = editor.document().firstBlock().layout()
+    assert layout.lineCount() > 5
+    assert layout.boundingRect().width() == editor.viewport().width() - 2 * PADDING
+    assert editor.horizontalScrollBar().maximum() == 0
 
 
 def test_a_click_beside_the_lines_reaches_them(desk: Desk) -> None:

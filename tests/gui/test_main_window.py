@@ -37,7 +37,7 @@ def test_a_new_note(on_qt: Run, tmp_path: Path) -> None:
             await until(lambda: text(window) == "Milk")
             assert window.pane.saved_text == "Saving…"
             await until(lambda: titles(window) == ["Milk"])
-            await until(lambda: window.pane.saved_text == "Saved")
+            await until(lambda: window.pane.saved_text == "Saved here")
             assert window.list.view.currentIndex().row() == 0
             assert window.windowTitle() == "Milk — Lim Notes"
             assert window.sidebar.count_of(ALL) == 1

@@ -53,12 +53,12 @@ def test_no_note(pane: NotePane) -> None:
 
 def test_saved_is_said_only_of_what_is(pane: NotePane, notes: FakeNotes, qtbot: QtBot) -> None:
     pane.show_note(note("one"), row("a", 1))
-    assert pane.saved_text == "Saved"
+    assert pane.saved_text == "Saved here"
     notes.is_saved = False
     QTest.keyClicks(pane.editor, "x")
     assert pane.saved_text == "Saving…"
     notes.is_saved = True
-    qtbot.waitUntil(lambda: pane.saved_text == "Saved")
+    qtbot.waitUntil(lambda: pane.saved_text == "Saved here")
 
 
 def test_an_untouched_new_note_claims_nothing(pane: NotePane, notes: FakeNotes) -> None:

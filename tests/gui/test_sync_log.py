@@ -102,6 +102,47 @@ def test_the_log_is_filtered_and_copied(panel: SyncPanel, service: FakeService) 
     assert not log.copy_button.isEnabled()
 
 
+def test_the_log_is_shown_from_a_level_on(panel: SyncPanel, service: FakeService) -> None:
+    log = panel.log
+    for level in ("info", "warning", "error"):
+        service.log(f"of level {level}", level)
+    panel.refresh()
+    shown = []
+    for at in range(log.level_box.count()):
+        log.level_box.setCurrentIndex(at)
+        shown.append(log.shown_text().count("of level"))
+    assert shown == [3, 2, 1]
+    QTest.keyClicks(log.filter_field, "warning")
+    assert log.filtered.rowCount() == 0
+    service.log("An error beside a warning", "error")
+    panel.refresh()
+    assert log.filtered.rowCount() == 1, "what comes passes the filter, or not, like what was there"
+
+
+def test_a_log_that_cannot_be_written_says_so(panel: SyncPanel, service: FakeService) -> None:
+    service.facts["log_problem"] = "No space left on device"
+    panel.refresh()
+    assert "cannot be written to disk: No space left on device" in words(panel.log)
+    service.facts["log_problem"] = ""
+    panel.refresh()
+    assert "disk" not in words(panel.log)
+
+
+def test_rows_that_are_seen_are_as_high_as_their_text(
+    qtbot: QtBot, panel: SyncPanel, service: FakeService
+) -> None:
+    view = panel.log.view
+    service.log("short")
+    service.log("long " * 40)
+    panel.refresh()
+    qtbot.waitUntil(lambda: view.rowHeight(0) > view.rowHeight(1))
+    panel.resize(2000, panel.height())
+    qtbot.waitUntil(lambda: view.rowHeight(0) == view.rowHeight(1))
+    QTest.keyClicks(panel.log.filter_field, "long")
+    panel.resize(660, panel.height())
+    qtbot.waitUntil(lambda: view.rowHeight(0) > 1.9 * view.fontMetrics().height())
+
+
 def test_chosen_rows_are_copied(panel: SyncPanel, service: FakeService) -> None:
     service.log("one")
     service.log("two")

@@ -81,14 +81,15 @@ def test_a_device_that_is_identical(panel: SyncPanel) -> None:
     assert card.words.text() == LAPTOP_WORDS
     assert card.chip.text() == "identical, 3f9a1c0b"
     assert DIGEST in card.chip.more
-    assert card.path.text() == "127.0.0.1:4243, it connects to us, limnotes/0.1.0"
+    assert card.path.text() == "directly, 127.0.0.1:4243, it connects to us"
+    assert card.version.text() == "limnotes/0.1.0"
     assert (card.they_lack.text(), card.we_lack.text()) == ("0 changes", "0 changes")
     assert card.received.text() == "1,204 changes, 318.0 kB"
     assert card.sent.text() == "1 change, 204 B"
     assert card.round_trip.text() == "0.6 ms"
     assert card.last_seen.text() == "right now"
     assert not card.trouble.isVisible()
-    assert not card.try_button.isVisible()
+    assert not card.mend_button.isVisible()
 
 
 def test_a_device_that_is_behind(panel: SyncPanel) -> None:
@@ -108,7 +109,7 @@ def test_a_device_that_cannot_be_reached(panel: SyncPanel) -> None:
     assert card.they_lack.text() == card.we_lack.text() == card.round_trip.text() == "not known now"
     assert card.last_seen.text() == "5 min ago"
     assert not card.chip.isVisible()
-    assert card.try_button.isVisible()
+    assert card.mend_button.isVisible()
 
 
 def test_a_device_that_is_refused(panel: SyncPanel, service: FakeService) -> None:
@@ -124,7 +125,8 @@ def test_what_ends_the_worst_trouble_is_the_first_stop(
 ) -> None:
     panel.show_status(replace(service.status(), removed_by="Laptop"))
     (again,) = panel.banner.buttons
-    assert again.nextInFocusChain() is panel.this_device.stops[0]
+    assert again.nextInFocusChain() is panel.aside.button
+    assert panel.aside.button.nextInFocusChain() is panel.this_device.stops[0]
 
 
 def test_a_device_that_removed_this_one_is_not_said_to_be_tried_again(
@@ -236,11 +238,11 @@ def test_hidden_it_costs_nothing(panel: SyncPanel, service: FakeService) -> None
 
 def test_cards_stay_while_they_change(panel: SyncPanel, service: FakeService) -> None:
     office, laptop = panel.card(OFFICE), panel.card(LAPTOP)
-    office.try_button.setFocus()
+    office.mend_button.setFocus()
     show(panel, service, device(name="Aaa"), waiting(3), syncing())
     assert panel.card(OFFICE) is office
     assert panel.card(LAPTOP) is laptop
-    assert panel.focusWidget() is office.try_button
+    assert panel.focusWidget() is office.mend_button
     assert "next try in 3 s" in office.trouble.more
     QApplication.processEvents()
     tops = [panel.card(device).y() for device in (LAPTOP, OFFICE, TABLET)]
@@ -249,7 +251,7 @@ def test_cards_stay_while_they_change(panel: SyncPanel, service: FakeService) ->
 
 def test_focus_stays_in_a_card_whose_button_goes(panel: SyncPanel, service: FakeService) -> None:
     card = panel.card(OFFICE)
-    card.try_button.setFocus()
+    card.mend_button.setFocus()
     show(panel, service, device(device=OFFICE))
     assert panel.focusWidget() is card.remove_button
 
@@ -279,10 +281,11 @@ def test_tab_goes_from_top_to_bottom(panel: SyncPanel, service: FakeService) -> 
         laptop.confirm_button,
         laptop.keep_button,
         *office.name.stops,
-        office.try_button,
+        office.mend_button,
         office.remove_button,
         *tablet.name.stops,
         tablet.remove_button,
+        panel.log.level_box,
         panel.log.filter_field,
         panel.log.view,
     ]
@@ -292,7 +295,7 @@ def test_tab_goes_from_top_to_bottom(panel: SyncPanel, service: FakeService) -> 
 
 
 def test_trying_now(panel: SyncPanel, service: FakeService) -> None:
-    panel.card(OFFICE).try_button.click()
+    panel.card(OFFICE).mend_button.click()
     panel.sync_button.click()
     press(panel, Qt.Key.Key_F5)
     assert service.asked == ["sync"] * 3
