@@ -8,6 +8,8 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from app.notes import NoteRow
 from app.pairing import Joining
 from liblim.errors import LimError
@@ -43,9 +45,10 @@ async def _status(service: Service, arguments: Arguments) -> Any:
 
 
 async def _list(service: Service, arguments: Arguments) -> Any:
+    await service.notes.complete()
     trashed = bool(arguments.get("trash"))
     rows = [row for row in service.notes.rows.values() if row.trashed == trashed]
-    return [plain(row) for row in sorted(rows, key=lambda row: -row.changed)]
+    return [asdict(row) for row in sorted(rows, key=lambda row: -row.changed)]
 
 
 async def _new(service: Service, arguments: Arguments) -> Any:
@@ -62,11 +65,11 @@ async def _new(service: Service, arguments: Arguments) -> Any:
 
 
 async def _show(service: Service, arguments: Arguments) -> Any:
-    return await service.notes.text(find(service, arguments).oid)
+    return await service.notes.text((await find(service, arguments)).oid)
 
 
 async def _append(service: Service, arguments: Arguments) -> Any:
-    row = find(service, arguments)
+    row = await find(service, arguments)
     await service.look(to_write=True)
     await service.notes.append(row.oid, _text(arguments))
     return row.oid
@@ -157,12 +160,13 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def find(service: Service, arguments: Arguments) -> NoteRow:
+async def find(service: Service, arguments: Arguments) -> NoteRow:
     """The note meant by the beginning of its id, or by its whole title.
 
     Raises LimError where there is none, or more than one.
     """
     wanted = str(arguments.get("note", ""))
+    await service.notes.complete()
     rows = service.notes.rows.values()
     found = [row for row in rows if wanted and row.oid.startswith(wanted)]
     found = found or [row for row in rows if row.title == wanted]

@@ -49,6 +49,17 @@ class DocumentRow(NamedTuple):
     newer: bool
 
 
+class Place(NamedTuple):
+    """A place in the list of all documents by when they changed: Unix ms, and a number among equals."""
+
+    changed: int
+    number: int
+
+
+LAST_PLACE = Place(2**63 - 1, 0)
+"""Before this stand all documents."""
+
+
 class Summary(NamedTuple):
     """What lists show of a document, as JSON, having seen the log up to ``listed``.
 
@@ -102,6 +113,20 @@ class Store:
         except BaseException:
             self._ids = self._read_ids()  # what was written is gone
             raise
+
+    @contextmanager
+    def derivation(self) -> Iterator[None]:
+        """Commit what the block derives from the log in one go, or not at all; a power cut may undo it.
+
+        The next durable commit makes it durable, too: both are in one write-ahead log, in this order.
+        """
+        with errors_in_words(self.path):
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with self.transaction():
+                    yield
+            finally:
+                self._db.execute("PRAGMA synchronous = FULL")
 
     def _read_ids(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT replica, id FROM replicas"))
@@ -255,10 +280,11 @@ class Store:
         """
         if kind_holds:
             self._db.execute(
-                "UPDATE documents SET kind = ?, state = NULL, state_position = 0, listed = 0 "
-                "WHERE oid = ? AND kind <> ?",
+                "UPDATE documents SET kind = ?, listed = 0 WHERE oid = ? AND kind <> ?",
                 (kind, oid, kind),
             )
+            if self._db.changes():
+                self.forget_state(oid)
         self._db.execute(
             "INSERT INTO documents (oid, kind, changed, last) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (oid) DO UPDATE SET changed = max(changed, excluded.changed), "
@@ -282,15 +308,41 @@ class Store:
         with errors_in_words(self.path):
             return [_document(row) for row in self._db.execute(query, marks)]
 
-    def unlisted(self) -> list[str]:
-        """The documents with changes that their summary has not seen."""
+    def newest(
+        self, kinds: Iterable[str], most: int, before: Place = LAST_PLACE
+    ) -> tuple[list[DocumentRow], Place | None]:
+        """``most`` documents of these kinds, those that changed last first, from ``before`` on.
+
+        Returns them, and before what the next ones stand; ``None`` where these were the last.
+        """
+        marks = list(kinds)
+        query = (
+            f"{_DOCUMENT.replace('SELECT', 'SELECT id,')} "
+            f"WHERE (changed, id) < (?, ?) AND kind IN ({', '.join('?' * len(marks))}) "
+            "ORDER BY changed DESC, id DESC LIMIT ?"
+        )
         with errors_in_words(self.path):
-            query = "SELECT oid FROM documents WHERE listed < last"
-            return [str(row[0]) for row in self._db.execute(query)]
+            rows: list[Any] = self._db.execute(query, (*before, *marks, most)).fetchall()
+        found = [_document(row[1:]) for row in rows]
+        more = len(rows) == most
+        return found, Place(found[-1].changed, int(rows[-1][0])) if more else None
+
+    def unlisted(self, kinds: Iterable[str], most: int = -1) -> list[str]:
+        """The documents of these kinds with changes that their summary has not seen; ``most``, or all."""
+        marks = list(kinds)
+        query = (
+            "SELECT oid FROM documents WHERE listed < last "
+            f"AND kind IN ({', '.join('?' * len(marks))}) LIMIT ?"
+        )
+        with errors_in_words(self.path):
+            return [str(row[0]) for row in self._db.execute(query, (*marks, most))]
 
     def state(self, oid: str) -> tuple[bytes | None, int]:
         """A document's last saved state and the position that it has seen."""
-        query = "SELECT state, state_position FROM documents WHERE oid = ?"
+        query = (
+            "SELECT s.state, s.position FROM documents d JOIN states s ON s.document = d.id "
+            "WHERE d.oid = ?"
+        )
         with errors_in_words(self.path):
             row = self._db.execute(query, (oid,)).fetchone()
         return (row[0], row[1]) if row else (None, 0)
@@ -319,23 +371,22 @@ class Store:
         """Keep a document's state, having seen the log up to ``position``."""
         with errors_in_words(self.path):
             self._db.execute(
-                "UPDATE documents SET state = ?, state_position = ? WHERE oid = ?",
-                (state, position, oid),
+                "INSERT OR REPLACE INTO states SELECT id, ?, ? FROM documents WHERE oid = ?",
+                (position, state, oid),
             )
 
     def forget_state(self, oid: str) -> None:
         """Drop a document's state and summary; they are made again from the log."""
+        self._db.execute("UPDATE documents SET listed = 0 WHERE oid = ?", (oid,))
         self._db.execute(
-            "UPDATE documents SET state = NULL, state_position = 0, listed = 0 WHERE oid = ?",
-            (oid,),
+            "DELETE FROM states WHERE document = (SELECT id FROM documents WHERE oid = ?)", (oid,)
         )
 
     def forget_derived(self) -> None:
         """Drop all states and summaries; they are made again from the log."""
         with self.transaction():
-            self._db.execute(
-                "UPDATE documents SET state = NULL, state_position = 0, listed = 0, newer = 0"
-            )
+            self._db.execute("UPDATE documents SET listed = 0, newer = 0")
+            self._db.execute("DELETE FROM states")
 
     def forget_gaps(self) -> None:
         """Mark summaries as behind that had to pass something over.  Within a transaction."""
@@ -409,9 +460,10 @@ class Store:
 
     def begin_anew(self) -> None:
         """Forget the log, the keys, and all that was derived.  Within a transaction."""
-        for table in ("undo", "touches", "documents", "frontier", "aside", "changes", "replicas"):
-            self._db.execute(f"DELETE FROM {table}")
-        for table in ("epochs", "epoch_names", "certificates", "peers"):
+        for table in (
+            *("undo", "states", "touches", "documents", "frontier", "aside", "changes"),
+            *("replicas", "epochs", "epoch_names", "certificates", "peers"),
+        ):
             self._db.execute(f"DELETE FROM {table}")
         self._ids.clear()
 

@@ -69,7 +69,9 @@ class Device:
         )
         await self.service.start()
         took = perf_counter() - began
-        await self.service.look(to_write=True)
+        await (
+            self.service.look(to_write=True) if listen == OFFLINE else self.service.network.look()
+        )
         return took
 
     async def online(self) -> float:
@@ -170,7 +172,7 @@ class Device:
         return min(at for size, at in self.seen.items() if size >= length)
 
     async def stream(self, count: int) -> tuple[int, float]:
-        """Type characters as fast as it goes, each a change of its own; returns the length, and when it began."""
+        """Type characters at once, each a change of its own; returns the length, and when it began."""
         began, database = perf_counter(), self._database
         for number in range(count):
             self.note.body.insert(len(self.note.body), "x")
@@ -182,9 +184,7 @@ class Device:
 
     async def durable(self, length: int, changes: int) -> float:
         """Wait until the open note is so long, and so many changes are durable; returns when."""
-        await self._until(
-            lambda: len(self.note.body) >= length and self._database.count >= changes
-        )
+        await self._until(lambda: len(self.note.body) >= length and self._database.count >= changes)
         return perf_counter()
 
     async def pause(self) -> float:
