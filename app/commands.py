@@ -8,6 +8,8 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from app.notes import NoteRow
 from app.pairing import Joining
 from app.synclog import matches
@@ -44,9 +46,10 @@ async def _status(service: Service, arguments: Arguments) -> Any:
 
 
 async def _list(service: Service, arguments: Arguments) -> Any:
+    await service.notes.complete()
     trashed = bool(arguments.get("trash"))
     rows = [row for row in service.notes.rows.values() if row.trashed == trashed]
-    return [plain(row) for row in sorted(rows, key=lambda row: -row.changed)]
+    return [asdict(row) for row in sorted(rows, key=lambda row: -row.changed)]
 
 
 async def _new(service: Service, arguments: Arguments) -> Any:
@@ -64,7 +67,7 @@ async def _new(service: Service, arguments: Arguments) -> Any:
 
 async def _show(service: Service, arguments: Arguments) -> Any:
     await service.look()
-    row = find(service, arguments)
+    row = await find(service, arguments)
     note = await service.notes.open(row.oid)
     try:
         text, saved = str(note.body), service.notes.saved(note)
@@ -74,11 +77,11 @@ async def _show(service: Service, arguments: Arguments) -> Any:
     facts = {"text": text, "saved": saved, "where": where.line}
     for name, devices in (("on", where.on), ("not_yet", where.not_yet)):
         facts[name] = [{"device": one.device, "name": one.name} for one in devices]
-    return plain(row) | facts
+    return asdict(row) | facts
 
 
 async def _append(service: Service, arguments: Arguments) -> Any:
-    row = find(service, arguments)
+    row = await find(service, arguments)
     await service.look(to_write=True)
     await service.notes.append(row.oid, _text(arguments))
     return row.oid
@@ -180,12 +183,13 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def find(service: Service, arguments: Arguments) -> NoteRow:
+async def find(service: Service, arguments: Arguments) -> NoteRow:
     """The note meant by the beginning of its id, or by its whole title.
 
     Raises LimError where there is none, or more than one.
     """
     wanted = str(arguments.get("note", ""))
+    await service.notes.complete()
     rows = service.notes.rows.values()
     found = [row for row in rows if wanted and row.oid.startswith(wanted)]
     found = found or [row for row in rows if row.title == wanted]

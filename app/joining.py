@@ -170,6 +170,7 @@ class Joiner:
         source = await AsyncDatabase.open(path, [Note], **options)
         try:
             entries = [entry for entry in await source.entries() if entry.kind == Note.kind]
+            await self._notes.complete()
             here = {row.origin for row in self._notes.rows.values()}
             if pending.library == self._database.library:
                 here |= {(pending.library, oid) for oid in self._notes.rows}

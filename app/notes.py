@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from liblim.aio import AsyncDatabase
 from liblim.crdt import Flag, Register, Set, Splice, Text
-from liblim.database import Entry
+from liblim.database import Bound, Entry
 from liblim.document import Document, Effect
-from liblim.errors import LimError
+from liblim.errors import LimError, StoreError
 
 TITLE_LENGTH = 120
 SNIPPET_LENGTH = 200
 PATIENCE = 5.0
 """Seconds for which notes in use are waited for, before another library's take their place."""
+FIRST_ROWS = 300
+"""Notes of which the rows are read before the window shows."""
+SLICE = 100
+"""Rows that are read or brought up to date in one go behind."""
+AGAIN = 1.0
+"""Seconds until reading is tried again where it failed."""
 _HEAD_LENGTH = 1000
 """Code points of a note's beginning that title and snippet are taken from."""
 
@@ -96,9 +103,11 @@ class Note(Document):
         return title[:TITLE_LENGTH], " ".join(lines[1:])[:SNIPPET_LENGTH]
 
 
-@dataclass(frozen=True, slots=True)
-class NoteRow:
-    """A note as lists show it; ``changed`` in Unix milliseconds."""
+class NoteRow(Struct, frozen=True, gc=False):
+    """A note as lists show it; ``changed`` in Unix milliseconds.
+
+    The collector of garbage leaves rows alone: a look at those of 100,000 notes would hold up the loop.
+    """
 
     oid: str
     title: str
@@ -119,6 +128,7 @@ class Notes:
         self._database = database
         self._callbacks: list[Callable[[set[str]], None]] = []
         self._watchers: dict[str, list[Callable[[list[Splice]], None]]] = {}
+        self._reading: asyncio.Task[None] | None = None
         self._in_use = 0
         self._quiet, self._allowed = asyncio.Event(), asyncio.Event()
         self._quiet.set()
@@ -127,15 +137,51 @@ class Notes:
         """The rows of all notes that hold something, by oid."""
 
     async def load(self) -> None:
-        """Read the rows of all notes, and follow their changes.
+        """Read the rows of the notes that changed last, and follow their changes; the others come behind.
 
         Raises StoreError.
         """
+        await self.stop()
         self._database.core.on_entries = self._follow
         gone = set(self.rows)
         self.rows.clear()
-        self._follow(await self._database.entries())
+        first = await self._database.newest(FIRST_ROWS)
+        self._follow(first.entries)
         self._tell(gone - self.rows.keys())
+        more = await self._database.catch_up(SLICE)
+        if more or first.after is not None:
+            self._reading = asyncio.ensure_future(self._read_on(more, first.after))
+
+    async def _read_on(self, behind: bool, after: Bound | None) -> None:
+        """Read what is left, in slices: whoever types waits for no more than one."""
+        while behind or after is not None:
+            try:
+                if behind:
+                    behind = await self._database.catch_up(SLICE)
+                elif after is not None:
+                    page = await self._database.newest(SLICE, after)
+                    after = page.after
+                    # What was told of meanwhile is newer than what was read.
+                    self._follow([entry for entry in page.entries if entry.oid not in self.rows])
+            except StoreError:
+                await asyncio.sleep(AGAIN)
+
+    @property
+    def reading(self) -> bool:
+        """Whether there are notes of which the row is not there yet."""
+        return self._reading is not None and not self._reading.done()
+
+    async def complete(self) -> None:
+        """Wait until the rows of all notes are there."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def stop(self) -> None:
+        """Read no further."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+            self._reading = None
 
     async def turn_to(self, database: AsyncDatabase) -> None:
         """Show another database's notes from now on.

@@ -183,6 +183,7 @@ class Service:
         if opened is None:
             return
         try:
+            await self.notes.stop()
             await self._network.stop()
         finally:
             await opened.database.close()

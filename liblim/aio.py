@@ -18,7 +18,7 @@ import msgspec
 
 from liblim.admission import Receipt
 from liblim.change import Change, Dep, Range
-from liblim.database import Author, Database, Entry, Summary
+from liblim.database import NO_BOUND, Author, Bound, Database, Entry, Page, Summary
 from liblim.document import Document, Effect
 from liblim.errors import StoreError
 from liblim.holdings import Holdings, Kept, Walk, load, save
@@ -231,6 +231,19 @@ class AsyncDatabase:
         """All documents as lists show them, brought up to date."""
         await self._on_thread(self.core.derive)
         return await self._on_thread(self.core.entries)
+
+    async def newest(self, most: int, before: Bound = NO_BOUND) -> Page:
+        """A page of documents as lists show them, as far as they were brought up to date."""
+        return await self._on_thread(self.core.newest, most, before)
+
+    async def catch_up(self, most: int) -> bool:
+        """Bring at most so many entries up to date, and tell ``on_entries``; whether there may be more.
+
+        Raises StoreError.
+        """
+        entries, more = await self._on_thread(self.core.derive_some, most)
+        self.core.on_entries(entries)
+        return more
 
     # Writing
 

@@ -27,11 +27,11 @@ from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
 from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
 from liblim.reissue import Aside, Issued, Kept, Pair, Place, Plan, Said, read_pairs
-from liblim.store import DocumentRow, Store, Summary
+from liblim.store import NO_BOUND, Bound, DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
 
-__all__ = ["Database", "Entry", "Loaded", "Summary"]
+__all__ = ["NO_BOUND", "Bound", "Database", "Entry", "Loaded", "Page", "Summary"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,13 @@ class Entry(NamedTuple):
     summary: dict[str, Any]
     changed: int
     newer: bool
+
+
+class Page(NamedTuple):
+    """Some entries, and from where on there are more: ``None`` after the last."""
+
+    entries: list[Entry]
+    after: Bound | None
 
 
 class Author(NamedTuple):
@@ -219,9 +226,10 @@ class Database:
 
     def put_away(self, oid: str, left: Left) -> None:
         """Store half: save a document that nobody uses any more."""
-        self.store.save_state(oid, left.state, left.position)
-        if left.undo is not None:
-            self.store.save_undo(oid, left.undo, left.position)
+        with self.store.derivation():
+            self.store.save_state(oid, left.state, left.position)
+            if left.undo is not None:
+                self.store.save_undo(oid, left.undo, left.position)
 
     def is_saved(self, document: Document) -> bool:
         """Whether every operation on the document is in the log, on disk."""
@@ -240,6 +248,14 @@ class Database:
     def entries(self) -> list[Entry]:
         """All documents of the types, as lists show them."""
         rows = self.store.documents(self._types.keys() - self._hidden)
+        return self._listed(rows)
+
+    def newest(self, most: int, before: Bound = NO_BOUND) -> Page:
+        """Store half: a page of the documents of the types, those that changed last first."""
+        rows, after = self.store.newest(self._types.keys() - self._hidden, most, before)
+        return Page(self._listed(rows), after)
+
+    def _listed(self, rows: Iterable[DocumentRow]) -> list[Entry]:
         return [entry for row in rows if (entry := self._entry(row)) is not None]
 
     def _entry(self, row: DocumentRow) -> Entry | None:
@@ -429,11 +445,20 @@ class Database:
         Raises StoreError; they stay marked as behind.
         """
         if summaries is None:
-            summaries = [Summary(oid, None, 0, False) for oid in self.store.unlisted()]
-        with self.store.transaction():
+            summaries = [Summary(oid, None, 0, False) for oid in self.store.unlisted(self._types)]
+        with self.store.derivation():
             if self.trust is not None:
                 self.trust.remember_epoch()
             return [entry for summary in summaries if (entry := self._derive(summary)) is not None]
+
+    def derive_some(self, most: int) -> tuple[list[Entry], bool]:
+        """Store half: bring at most so many entries up to date; returns them, and whether there may be more.
+
+        Raises StoreError; they stay marked as behind.
+        """
+        behind = self.store.unlisted(self._types, most)
+        entries = self.derive([Summary(oid, None, 0, False) for oid in behind]) if behind else []
+        return entries, len(behind) == most
 
     def _derive(self, summary: Summary) -> Entry | None:
         row = self.store.document(summary.oid)

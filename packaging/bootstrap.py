@@ -2,7 +2,7 @@
 
     python3 packaging/bootstrap.py run [limnotes arguments]
     python3 packaging/bootstrap.py test [pytest arguments]
-    python3 packaging/bootstrap.py bench [arguments]
+    python3 packaging/bootstrap.py bench [core|sync] [arguments]
 
 With LIMNOTES_COMPILE=1 they use the core of liblim compiled by mypyc, which needs a C compiler; its test
 is that of the core only.
@@ -90,12 +90,15 @@ def test_compiled(python: str, arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure the core beside others, which are installed into an environment of their own."""
+    """Measure the core beside others, or the sync of the app, in an environment of their own."""
     os.environ["LIMNOTES_VENV"] = f"{environment.folder()}-bench"
-    python = prepare({"bench"})
-    if wants_compiled():
+    kind = "core"
+    if arguments[:1] in (["core"], ["sync"]):
+        kind, *arguments = arguments
+    python = prepare({"bench"} if kind == "core" else {"bench", "gui"})
+    if kind == "core" and wants_compiled():
         arguments = ["--compiled", environment.compiled(), *arguments]
-    return environment.become([python, "-m", "tests.bench.core", *arguments], environment.ROOT)
+    return environment.become([python, "-m", f"tests.bench.{kind}", *arguments], environment.ROOT)
 
 
 def passes(check: tuple[str, ...]) -> bool:
@@ -146,7 +149,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command(run, "start Lim Notes; arguments are passed on (try: run --help)"),
     "test": Command(test, "run all checks and tests; with arguments, only pytest with these"),
-    "bench": Command(bench, "measure the core of liblim beside loro and pycrdt, in one table"),
+    "bench": Command(
+        bench, "measure liblim's core beside loro and pycrdt; bench sync: the sync of the app"
+    ),
     "screenshots": Command(screenshots, "make the pictures of the README again"),
     "update": Command(update, "refresh the pinned versions in packaging/constraints.txt"),
     "missing": Command(missing, "print the Debian packages that `test` needs and that are missing"),

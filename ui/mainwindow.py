@@ -330,7 +330,8 @@ class MainWindow(QMainWindow):
     def begin(self) -> None:
         """Open the note that was open last, or the newest; needs the running loop."""
         last = self._memory.text("note")
-        shown = self.list.model.index_of(last).isValid()
+        # Where not all rows are there yet, it is opened all the same, and found in the list later.
+        shown = self.list.model.index_of(last).isValid() or (last and self.service.notes.reading)
         self.show_note(last if shown else self.list.model.oid_at(0))
         self.list.view.setFocus()
 

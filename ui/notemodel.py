@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from PySide6.QtCore import (
@@ -106,6 +107,7 @@ class NoteModel(QAbstractListModel):
 
     def refresh(self, oids: Iterable[str]) -> None:
         """Take over changed rows."""
+        new: dict[_Key, NoteRow] = {}
         for oid in oids:
             row = self._source.get(oid)
             if row is None or not self._holds(row):
@@ -113,15 +115,19 @@ class NoteModel(QAbstractListModel):
             elif oid in self._keys:
                 self._update(oid, row)
             else:
-                self._insert(oid, row)
+                new[_key(row)] = row
+        self._insert(new)
 
-    def _insert(self, oid: str, row: NoteRow) -> None:
-        key = _key(row)
-        at = bisect_left(self._order, key)
-        self.beginInsertRows(QModelIndex(), at, at)
-        self._order.insert(at, key)
-        self._keys[oid], self._shown[oid] = key, row
-        self.endInsertRows()
+    def _insert(self, new: dict[_Key, NoteRow]) -> None:
+        """Insert rows; those that come to stand side by side in one go."""
+        places = groupby(sorted(new), lambda key: bisect_left(self._order, key))
+        runs = [(at, list(keys)) for at, keys in places]
+        for at, keys in reversed(runs):  # from the end, so that places stay what they are
+            self.beginInsertRows(QModelIndex(), at, at + len(keys) - 1)
+            self._order[at:at] = keys
+            for key in keys:
+                self._keys[key[1]], self._shown[key[1]] = key, new[key]
+            self.endInsertRows()
 
     def _remove(self, oid: str) -> None:
         key = self._keys.get(oid)

@@ -151,6 +151,10 @@ async def make_streams(
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport, _ = await connect(lambda: protocol, *where, ssl_shutdown_timeout=GOODBYE, **options)
     assert isinstance(transport, asyncio.WriteTransport)
+    # asyncio does so only for sockets that were made with the number of the protocol.  Else a line waits
+    # 40 ms for the acknowledgement of the one before (RFC 896).
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 

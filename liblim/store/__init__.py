@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from liblim.store.store import Admitted, DocumentRow, ReplicaRow, Store, Summary
+from liblim.store.store import NO_BOUND, Admitted, DocumentRow, Bound, ReplicaRow, Store, Summary
 
-__all__ = ["Admitted", "DocumentRow", "ReplicaRow", "Store", "Summary"]
+__all__ = ["NO_BOUND", "Admitted", "DocumentRow", "Bound", "ReplicaRow", "Store", "Summary"]

@@ -1,9 +1,10 @@
 """The tables, as a list of migrations: entry *n* brings a database from version *n* to *n* + 1.
 
 ``replicas``, ``changes``, ``frontier``, ``aside``, ``epochs`` and ``certificates`` are the truth.
-``documents`` and ``touches`` are derived from them.  ``undo`` is this device's own, and may be lost: what can
-be undone in a document, having seen the log up to ``position``.  ``receipts`` may be lost, too: what other
-devices were heard to hold when the log was at ``position``.
+``documents``, ``states`` (apart, so that reading a list does not read all notes) and ``touches`` are derived
+from them.  ``undo`` is this device's own, and may be lost: what can be undone in a document, having seen the log
+up to ``position``.  ``receipts`` may be lost, too: what other devices were heard to hold when the log was at
+``position``.
 What a change's header says twice is stored once: ``prev`` is the hash of the row before it (of a replica's
 first change, the replica's salt), and ``body_hash`` is only there where the body is not.  An epoch's name is
 stored once, in ``epoch_names``.
@@ -117,5 +118,18 @@ MIGRATIONS: tuple[str, ...] = (
         kept BLOB NOT NULL,
         position INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE states (
+        document INTEGER PRIMARY KEY REFERENCES documents,
+        position INTEGER NOT NULL,
+        state BLOB NOT NULL
+    ) STRICT;
+
+    INSERT INTO states SELECT id, state_position, state FROM documents WHERE state IS NOT NULL;
+    ALTER TABLE documents DROP COLUMN state;
+    ALTER TABLE documents DROP COLUMN state_position;
+    CREATE INDEX documents_changed ON documents (changed);
+    CREATE INDEX documents_kind ON documents (kind);
     """,
 )

@@ -49,6 +49,17 @@ class DocumentRow(NamedTuple):
     newer: bool
 
 
+class Bound(NamedTuple):
+    """A place in the list of all documents by when they changed: Unix ms, and a number among equals."""
+
+    changed: int
+    number: int
+
+
+NO_BOUND = Bound(2**63 - 1, 0)
+"""Before this stand all documents."""
+
+
 class Summary(NamedTuple):
     """What lists show of a document, as JSON, having seen the log up to ``listed``.
 
@@ -111,6 +122,20 @@ class Store:
                     del ids[replica]
             self._ids = ids
             raise
+
+    @contextmanager
+    def derivation(self) -> Iterator[None]:
+        """Commit what the block derives from the log in one go, or not at all; a power cut may undo it.
+
+        The next durable commit makes it durable, too: both are in one write-ahead log, in this order.
+        """
+        with errors_in_words(self.path):
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with self.transaction():
+                    yield
+            finally:
+                self._db.execute("PRAGMA synchronous = FULL")
 
     def probe(self) -> None:
         """Write something of no meaning, to see whether the disk takes it."""
@@ -274,10 +299,11 @@ class Store:
         """
         if kind_holds:
             self._db.execute(
-                "UPDATE documents SET kind = ?, state = NULL, state_position = 0, listed = 0 "
-                "WHERE oid = ? AND kind <> ?",
+                "UPDATE documents SET kind = ?, listed = 0 WHERE oid = ? AND kind <> ?",
                 (kind, oid, kind),
             )
+            if self._db.changes():
+                self.forget_state(oid)
         self._db.execute(
             "INSERT INTO documents (oid, kind, changed, last) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (oid) DO UPDATE SET changed = max(changed, excluded.changed), "
@@ -304,19 +330,49 @@ class Store:
     def beside(self, kinds: Iterable[str]) -> list[str]:
         """The documents of all kinds but these."""
         marks = list(kinds)
-        query = f"SELECT oid FROM documents WHERE kind NOT IN ({', '.join('?' * len(marks))})"
+        others = (
+            "SELECT DISTINCT kind FROM documents INDEXED BY documents_kind "
+            f"WHERE kind NOT IN ({', '.join('?' * len(marks))})"
+        )
+        query = f"SELECT oid FROM documents WHERE kind IN ({others})"
         with errors_in_words(self.path):
             return [str(row[0]) for row in self._db.execute(query, marks)]
 
-    def unlisted(self) -> list[str]:
-        """The documents with changes that their summary has not seen."""
+    def newest(
+        self, kinds: Iterable[str], most: int, before: Bound = NO_BOUND
+    ) -> tuple[list[DocumentRow], Bound | None]:
+        """``most`` documents of these kinds, those that changed last first, from ``before`` on.
+
+        Returns them, and before what the next ones stand; ``None`` where these were the last.
+        """
+        marks = list(kinds)
+        query = (
+            f"{_DOCUMENT.replace('SELECT', 'SELECT id,')} "
+            f"WHERE (changed, id) < (?, ?) AND kind IN ({', '.join('?' * len(marks))}) "
+            "ORDER BY changed DESC, id DESC LIMIT ?"
+        )
         with errors_in_words(self.path):
-            query = "SELECT oid FROM documents WHERE listed < last"
-            return [str(row[0]) for row in self._db.execute(query)]
+            rows: list[Any] = self._db.execute(query, (*before, *marks, most)).fetchall()
+        found = [_document(row[1:]) for row in rows]
+        more = len(rows) == most
+        return found, Bound(found[-1].changed, int(rows[-1][0])) if more else None
+
+    def unlisted(self, kinds: Iterable[str], most: int = -1) -> list[str]:
+        """The documents of these kinds with changes that their summary has not seen; ``most``, or all."""
+        marks = list(kinds)
+        query = (
+            "SELECT oid FROM documents WHERE listed < last "
+            f"AND kind IN ({', '.join('?' * len(marks))}) LIMIT ?"
+        )
+        with errors_in_words(self.path):
+            return [str(row[0]) for row in self._db.execute(query, (*marks, most))]
 
     def state(self, oid: str) -> tuple[bytes | None, int]:
         """A document's last saved state and the position that it has seen."""
-        query = "SELECT state, state_position FROM documents WHERE oid = ?"
+        query = (
+            "SELECT s.state, s.position FROM documents d JOIN states s ON s.document = d.id "
+            "WHERE d.oid = ?"
+        )
         with errors_in_words(self.path):
             row = self._db.execute(query, (oid,)).fetchone()
         return (row[0], row[1]) if row else (None, 0)
@@ -345,23 +401,22 @@ class Store:
         """Keep a document's state, having seen the log up to ``position``."""
         with errors_in_words(self.path):
             self._db.execute(
-                "UPDATE documents SET state = ?, state_position = ? WHERE oid = ?",
-                (state, position, oid),
+                "INSERT OR REPLACE INTO states SELECT id, ?, ? FROM documents WHERE oid = ?",
+                (position, state, oid),
             )
 
     def forget_state(self, oid: str) -> None:
         """Drop a document's state and summary; they are made again from the log."""
+        self._db.execute("UPDATE documents SET listed = 0 WHERE oid = ?", (oid,))
         self._db.execute(
-            "UPDATE documents SET state = NULL, state_position = 0, listed = 0 WHERE oid = ?",
-            (oid,),
+            "DELETE FROM states WHERE document = (SELECT id FROM documents WHERE oid = ?)", (oid,)
         )
 
     def forget_derived(self) -> None:
         """Drop all states and summaries; they are made again from the log."""
         with self.transaction():
-            self._db.execute(
-                "UPDATE documents SET state = NULL, state_position = 0, listed = 0, newer = 0"
-            )
+            self._db.execute("UPDATE documents SET listed = 0, newer = 0")
+            self._db.execute("DELETE FROM states")
 
     def forget_gaps(self) -> None:
         """Mark summaries as behind that had to pass something over.  Within a transaction."""
@@ -435,9 +490,10 @@ class Store:
 
     def begin_anew(self) -> None:
         """Forget the log, the keys, and all that was derived.  Within a transaction."""
-        for table in ("undo", "touches", "documents", "frontier", "aside", "changes", "replicas"):
-            self._db.execute(f"DELETE FROM {table}")
-        for table in ("epochs", "epoch_names", "certificates", "receipts", "peers"):
+        for table in (
+            *("undo", "states", "touches", "documents", "frontier", "aside", "changes"),
+            *("replicas", "epochs", "epoch_names", "certificates", "receipts", "peers"),
+        ):
             self._db.execute(f"DELETE FROM {table}")
         self._ids, self._new = {}, []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.notes import Note, NoteRow, Notes
@@ -165,3 +167,79 @@ async def test_watchers_get_the_splices_of_others() -> None:
 async def changes(database: AsyncDatabase) -> list[Change]:
     ranges = [Range(replica, 1, head.seq) for replica, head in database.heads.items()]
     return await database.read(ranges, 10**6, 10**9)
+
+
+@pytest.mark.asyncio
+async def test_of_many_notes_those_that_changed_last_are_there_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.notes.FIRST_ROWS", 3)
+    monkeypatch.setattr("app.notes.SLICE", 2)
+    database = await AsyncDatabase.open(":memory:", [Note], clock=Ticking())
+    made = [await write(database, f"note {number}") for number in range(8)]
+    notes = Notes(database)
+    told: list[set[str]] = []
+    notes.subscribe(told.append)
+    await notes.load()
+    assert list(notes.rows) == made[:-4:-1]
+    await notes.complete()
+    assert notes.rows.keys() == set(made)
+    assert not notes.reading
+    assert set.union(*told) == set(made)
+    await database.close()
+
+
+@pytest.mark.asyncio
+async def test_what_changes_while_rows_are_read_is_not_overwritten_by_what_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.notes.FIRST_ROWS", 1)
+    monkeypatch.setattr("app.notes.SLICE", 1)
+    database = await AsyncDatabase.open(":memory:", [Note], clock=Ticking())
+    made = [await write(database, f"note {number}") for number in range(6)]
+    notes = Notes(database)
+    await notes.load()
+    await notes.append(made[0], "and more")
+    await notes.complete()
+    assert notes.rows[made[0]].snippet == "and more"
+    assert notes.rows.keys() == set(made)
+    await database.close()
+
+
+@pytest.mark.asyncio
+async def test_what_a_crash_left_behind_is_brought_up_to_date_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.notes.SLICE", 2)
+    database = await AsyncDatabase.open(tmp_path / "a.db", [Note], clock=Ticking())
+    made = [await write(database, f"note {number}") for number in range(7)]
+    database.core.store.forget_derived()
+    await database.close()
+    database = await AsyncDatabase.open(tmp_path / "a.db", [Note], clock=Ticking())
+    notes = Notes(database)
+    await notes.load()
+    await notes.complete()
+    assert sorted(row.title for row in notes.rows.values()) == [f"note {n}" for n in range(7)]
+    assert notes.rows.keys() == set(made)
+    await database.close()
+
+
+class Ticking:
+    """A clock by which no two notes change at the same moment."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def wall(self) -> float:
+        self.now += 1
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def write(database: AsyncDatabase, text: str) -> str:
+    made = database.create(Note)
+    made.body.insert(0, text)
+    await database.release(made)
+    return made.oid

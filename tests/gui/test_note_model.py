@@ -143,3 +143,15 @@ def test_ten_thousand_notes_arrive(qtbot: QtBot) -> None:
     assert model.rowCount() == 10_000
     assert "modelReset" not in seen
     assert taken < 2, f"{taken:.2f} s"
+
+
+def test_many_new_rows_come_in_one_go_wherever_they_stand_side_by_side(
+    model: NoteModel, rows: Rows
+) -> None:
+    seen = signals(model)
+    new = {"d": 5, "e": 6, "f": 25, "g": 40, "h": 7}
+    rows |= {oid: row(oid, changed) for oid, changed in new.items()}
+    model.refresh(new)
+    assert order(model) == "gbfcahed"
+    assert seen == ["rowsInserted"] * 3
+    assert all(model.index_of(oid).data(ROW) == rows[oid] for oid in rows)

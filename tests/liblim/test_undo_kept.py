@@ -192,6 +192,11 @@ def test_of_many_documents_the_last_written_keep_it(
 
 VERSION_2 = """
     DROP TABLE receipts;
+    DROP INDEX documents_kind;
+    DROP INDEX documents_changed;
+    DROP TABLE states;
+    ALTER TABLE documents ADD COLUMN state BLOB;
+    ALTER TABLE documents ADD COLUMN state_position INTEGER NOT NULL DEFAULT 0;
     DROP TABLE undo;
     ALTER TABLE changes ADD COLUMN name TEXT NOT NULL DEFAULT '';
     UPDATE changes SET name = (SELECT name FROM epoch_names WHERE id = changes.epoch);

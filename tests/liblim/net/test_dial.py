@@ -392,3 +392,16 @@ def test_giving_up_at_the_moment_of_success(moment: int, monkeypatch: pytest.Mon
     monkeypatch.setattr("liblim.net.dial._connect", connect)
     asyncio.run(main())
     assert all(writer.aborted for writer in made)
+
+
+@pytest.mark.asyncio
+async def test_small_lines_do_not_wait_for_acknowledgements_at_either_end() -> None:
+    async with listening() as (address, taken):
+        dialled = await dial([address], anyone(), 5)
+        async with asyncio.timeout(5):
+            while not taken:  # noqa: ASYNC110 - it is taken in the loop's own time
+                await asyncio.sleep(0)
+        for _, writer in (dialled.streams, *taken):
+            connection = writer.get_extra_info("socket")
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        dialled.streams[1].transport.abort()
