@@ -2,9 +2,9 @@
 
 ``replicas``, ``changes``, ``frontier``, ``aside``, ``epochs`` and ``certificates`` are the truth.
 ``documents``, ``states`` (apart, so that reading a list does not read all notes) and ``touches`` are derived
-from them.  ``undo`` is this device's own, and may be lost: what can be undone in a document, having seen the log
-up to ``position``.  ``receipts`` may be lost, too: what other devices were heard to hold when the log was at
-``position``.
+from them.  ``undo`` is this device's own, and may be lost: what can be undone in a document, having seen the
+log up to ``position``.  ``receipts`` may be lost, too: what other devices were heard to hold when the log was
+at ``position``.
 What a change's header says twice is stored once: ``prev`` is the hash of the row before it (of a replica's
 first change, the replica's salt), and ``body_hash`` is only there where the body is not.  An epoch's name is
 stored once, in ``epoch_names``.
