@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 import qasync
-import shiboken6
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QWidget
@@ -21,6 +20,7 @@ from app.pairing import Joining, Nearby, PairingView, Phase
 from app.service import Service
 from app.status import DeviceStatus, Event, Mend, OwnAddress, State, Status
 from liblim.errors import LimError
+from tests.liblim.net.devices import delete_timer
 
 LAPTOP, TABLET, OFFICE = "d" * 32, "a" * 32, "b" * 32
 DIGEST = "3f9a1c0b" * 8
@@ -239,8 +239,7 @@ def qt_loop(application: QApplication) -> Iterator[Callable[[Test], None]]:
     with qasync.QEventLoop(application) as loop:
         yield lambda test: loop.run_until_complete(asyncio.wait_for(test(), 20))
     application.setQuitOnLastWindowClosed(True)
-    # Timers that were cancelled live on; see tests/liblim/net/devices.py.
-    shiboken6.delete(loop._timer)
+    delete_timer(loop)
 
 
 @pytest.fixture

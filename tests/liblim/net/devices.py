@@ -56,8 +56,18 @@ def _run_on_qt(test: Coroutine[Any, Any, None], application: Any) -> None:
     qasync = pytest.importorskip("qasync")
     with qasync.QEventLoop(application) as loop:
         loop.run_until_complete(test)
-    # Timers that were cancelled live on.  Were they collected as garbage on a store's thread, later,
-    # Qt could not stop them from there, and would crash when they are due.
+    delete_timer(loop)
+
+
+def delete_timer(loop: Any) -> None:
+    """Clear away after one of Qt's loops, which is closed.
+
+    Timers that were cancelled live on.  Were they collected as garbage on a store's thread, later, Qt could
+    not stop them from there, and would crash when they are due.
+    """
+    core = pytest.importorskip("PySide6.QtCore")
+    # What a thread had to say last may be on its way to the timer.
+    core.QCoreApplication.sendPostedEvents(None, core.QEvent.Type.MetaCall.value)
     pytest.importorskip("shiboken6").delete(loop._timer)
 
 
