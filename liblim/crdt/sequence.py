@@ -171,18 +171,28 @@ class Sequence:
     def fill(self, spans: list[Span]) -> None:
         """Hold these spans, the sequence being empty.  Raises OperationError where two share an id."""
         owned: dict[str, list[Span]] = defaultdict(list)
-        for span in spans:
-            owned[span.replica].append(span)
+        owner, own = "", list[Span]()
+        self.chunks, self.lens = [], []
+        for i in range(0, len(spans), FILL):
+            chunk = Chunk(len(self.chunks))
+            chunk.spans = spans[i : i + FILL]
+            length = 0
+            for span in chunk.spans:
+                span.chunk = chunk
+                length += len(span.text)
+                if (
+                    span.replica is not owner
+                ):  # mostly the one before, so its list need not be looked up
+                    owner = span.replica
+                    own = owned[owner]
+                own.append(span)
+            self.chunks.append(chunk)
+            self.lens.append(length)
+        if not spans:
+            self.chunks, self.lens = [Chunk(0)], [0]
         for replica, own in owned.items():
             index = self.ids[replica] = SpanIndex()
             index.fill(own)
-        pieces = [spans[i : i + FILL] for i in range(0, len(spans), FILL)]
-        self.chunks = [Chunk(number) for number in range(len(pieces))] or [Chunk(0)]
-        for chunk, piece in zip(self.chunks, pieces, strict=False):
-            chunk.spans = piece
-            for span in piece:
-                span.chunk = chunk
-        self.lens = [sum([len(span.text) for span in chunk.spans]) for chunk in self.chunks]
         self.length = sum(self.lens)
 
     def resize(self, chunk: Chunk, pos: int, n: int) -> None:
