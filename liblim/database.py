@@ -31,7 +31,7 @@ from liblim.store import DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
 
-__all__ = ["Database", "Entry", "Loaded", "Summary"]
+__all__ = ["Aside", "Database", "Entry", "Loaded", "Summary"]
 
 _log = logging.getLogger(__name__)
 
@@ -457,7 +457,7 @@ class Database:
         return self.plan_issue().listed
 
     def issue_again(self) -> int:
-        """Write again what was set aside, as new changes; returns how many changes that says again.
+        """Write again what was set aside, as new changes; returns in how many documents.
 
         Raises StoreError; then what was written waits to be committed like all that is written here.
         """
@@ -473,7 +473,7 @@ class Database:
             for document in documents.values():
                 with suppress(StoreError):  # said by the commit
                     self.release(document)
-        return len(plan.due)
+        return len(documents)
 
     def plan_issue(self) -> Plan:
         """Store half: what was set aside, and what became of it."""
