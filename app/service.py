@@ -32,6 +32,8 @@ from liblim.trust import Grant
 
 __all__ = ["AGENT", "MOVED", "NAME_LENGTH", "NOWHERE", "Service"]
 
+CONTROL_RETRY = 2.0
+"""Seconds until the control channel is tried again, where it could not be opened."""
 MOVED = (
     "This data folder was made on another computer. If it was moved here, and is used there no more, run "
     "'limnotes identity keep'. If it is a copy, run 'limnotes identity new': it gets a key of its own."
@@ -96,10 +98,25 @@ class Service:
             await self._sync_log.load()
             await self._open()
             if not self._offline:
-                await self._control.start()
+                await self._open_control()
         except BaseException:
             await self.stop()
             raise
+
+    async def _open_control(self) -> None:
+        """Listen to the command line; where that cannot be, on a full disk say, it is tried again behind."""
+        try:
+            await self._control.start()
+        except LimError as error:
+            self._say("error", f"{error}. The command line cannot reach this program until it can.")
+            self.do(self._open_control_later())
+
+    async def _open_control_later(self) -> None:
+        while True:
+            await asyncio.sleep(CONTROL_RETRY)
+            with suppress(LimError):
+                await self._control.start()
+                return
 
     async def _open(self) -> None:
         opened = await opening.open_library(self._folder)

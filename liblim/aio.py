@@ -394,6 +394,13 @@ class AsyncDatabase:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return await self._on_thread(self.core.read, ranges, changes, octets)
 
+    async def unshown(self) -> int:
+        """How many changes are kept and passed on, and wait for a newer version of the program or a key.
+
+        Raises StoreError.
+        """
+        return await self._on_thread(self.core.unshown)
+
     # What was set aside
 
     async def aside(self) -> list[Aside]:
@@ -404,7 +411,7 @@ class AsyncDatabase:
         return await self._on_thread(self.core.aside)
 
     async def issue_again(self) -> int:
-        """Write again what was set aside, as new changes; returns how many changes that says again.
+        """Write again what was set aside, as new changes; returns in how many documents.
 
         Raises StoreError; then what was written is kept in memory and tried again by itself.
         """
@@ -421,7 +428,7 @@ class AsyncDatabase:
                 for document in documents.values():
                     with suppress(StoreError):  # said by the commit
                         await self.release(document)
-            return len(plan.due)
+            return len(documents)
 
     # Keys and members
 

@@ -31,7 +31,16 @@ from liblim.store import NO_BOUND, Bound, DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
 
-__all__ = ["NO_BOUND", "Bound", "Database", "Entry", "Loaded", "Page", "Summary"]
+__all__ = [
+    "NO_BOUND",
+    "Aside",
+    "Bound",
+    "Database",
+    "Entry",
+    "Loaded",
+    "Page",
+    "Summary",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -483,6 +492,10 @@ class Database:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return self.store.read(ranges, changes, octets)
 
+    def unshown(self) -> int:
+        """Store half: how many changes are kept and passed on, and wait for a newer version or a key."""
+        return self.store.unshown(self._types)
+
     def rebuild(self) -> list[Entry]:
         """Make all derived state again from the log."""
         self._admission.read_again()
@@ -496,7 +509,7 @@ class Database:
         return self.plan_issue().listed
 
     def issue_again(self) -> int:
-        """Write again what was set aside, as new changes; returns how many changes that says again.
+        """Write again what was set aside, as new changes; returns in how many documents.
 
         Raises StoreError; then what was written waits to be committed like all that is written here.
         """
@@ -512,7 +525,7 @@ class Database:
             for document in documents.values():
                 with suppress(StoreError):  # said by the commit
                     self.release(document)
-        return len(plan.due)
+        return len(documents)
 
     def plan_issue(self) -> Plan:
         """Store half: what was set aside, and what became of it."""
