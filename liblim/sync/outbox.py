@@ -113,6 +113,16 @@ class Outbox:
         """How many pushed changes the peer has not acknowledged."""
         return len(self._unacknowledged)
 
+    @property
+    def owed(self) -> bool:
+        """Whether the peer has not said that it holds all that it was given."""
+        return bool(self._unacknowledged or self._given)
+
+    @property
+    def given(self) -> int:
+        """Changes that were given, or pushed and not composed yet."""
+        return self.changes_out + len(self._pushes)
+
     # Pushing
 
     def _push(self, change: Change) -> bool:
