@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from liblim.change import Change, Range
 from liblim.sync.belief import NONE, Belief
 from liblim.sync.claims import Claims
-from liblim.sync.events import Arrived, Event, Ready, Wanted
+from liblim.sync.events import Arrived, Event, Hangs, Ready, Wanted
 from liblim.sync.log import LogView
 from liblim.sync.messages import Icanhaz, Ihaz, Kthx, Message, Ucanhaz
 from liblim.sync.outbox import Outbox
@@ -15,6 +15,8 @@ from liblim.sync.pull import Pull
 
 REST = 2.0
 """Seconds that digests may differ for no known reason until all heads are asked for."""
+HANGING = 10.0
+"""Seconds without a word on what a peer was given until it is said to hang."""
 MAX_AUDITS = 2
 """How often that is done until our log changes."""
 
@@ -40,6 +42,10 @@ class Exchange:
         self._answering = self._lacked = 0
         self._audit: float | None = None
         self._audits = 0
+        self._recalled = False
+        self._owing: float | None = None
+        self._owed_for = 0
+        self._hangs = False
 
     def events(self) -> list[Event]:
         """What the shell has to do since the last call."""
@@ -53,9 +59,15 @@ class Exchange:
             self._wanted = None
         return events
 
+    def recall(self, lacks: Mapping[str, int] | None) -> None:
+        """Begin with what is known from before: the first change of each replica that the peer lacks."""
+        self._recalled = self.outbox.knows = lacks is not None
+        if lacks is not None:
+            self.belief.recall(lacks)
+
     # What the peer says
 
-    def ihaz(self, message: Ihaz) -> None:
+    def ihaz(self, message: Ihaz, now: float) -> None:
         """Believe what the peer says it has; if that is not what we have, list our heads to it."""
         first = self.count is None
         if message.page <= 1:
@@ -64,6 +76,7 @@ class Exchange:
             self.belief.list_page(message.page, message.more, message.heads)
             if not message.more:
                 self._pull.listed()
+                self._learn_all()
         else:
             self.belief.amend(message.heads)
         if not message.more and self.belief.we_lack > self._lacked:
@@ -72,7 +85,29 @@ class Exchange:
         if first:
             self._events.append(Ready())
             if not self.identical:
-                self.outbox.list_heads()
+                self._introduce(message, now)
+
+    def _learn_all(self) -> None:
+        """After a complete listing: what was known from before, and went by till now, may have been wrong."""
+        if self._recalled and self.count is not None:
+            self.outbox.list_lacking()
+        self._recalled = False
+
+    def _introduce(self, first: Ihaz, now: float) -> None:
+        """List our heads: those that the peer lacks where both know from before what the other holds."""
+        if (
+            self._recalled
+            and not first.page
+            and first.count < self.belief.count - self.belief.we_lack
+        ):
+            # It lost something: a backup of it was restored, say.
+            self.belief.forget()
+            self.outbox.say(self._pull.ask_for_listing(now))
+            self._recalled = False
+        if self._recalled and first.knows:
+            self.outbox.list_lacking()
+        else:
+            self.outbox.list_heads()
 
     def kthx(self, message: Kthx) -> None:
         """Believe that the peer has committed what it says."""
@@ -80,6 +115,7 @@ class Exchange:
         self._stated(message)
 
     def _stated(self, message: Ihaz | Kthx) -> None:
+        self._owing, self._hangs = None, False
         self.count, self.digest = message.count, message.digest
         if self.identical:
             self.belief.assume_equal()
@@ -145,18 +181,36 @@ class Exchange:
         request = self._pull.next_request(self.belief, now)
         if request is not None:
             self.outbox.say(request)
+        self._watch_debts(now)
         if not self._unexplained():
             self._audit = None
         elif self._audit is None:
             self._audit = now + REST
 
+    def _watch_debts(self, now: float) -> None:
+        """Note since when the peer owes its word on what it was given; while more is given, it has time."""
+        if not self.outbox.owed:
+            self._owing, self._hangs = None, False
+        elif self._owing is None or self._owed_for != self.outbox.given:
+            self._owing, self._owed_for = now, self.outbox.given
+
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._pull.expire(now)
+        self._watch_debts(now)
+        if self._owing is not None and now >= self._owing + HANGING and not self._hangs:
+            self._hangs = True
+            self._events.append(Hangs())
         if self._audit is not None and now >= self._audit:
             self._audit = None
             self._audits += 1
             self.outbox.say(self._pull.ask_for_listing(now))
+
+    def nudge(self, now: float) -> None:
+        """Ask again for what was given up: somebody wants to know."""
+        self._pull.encourage()
+        self._audits = 0
+        self.go_on(now)
 
     def progressing(self, now: float) -> None:
         """Take note that a long line is still coming in."""
@@ -165,7 +219,9 @@ class Exchange:
     @property
     def timer(self) -> float | None:
         """When ``tick`` has something to do."""
-        return min((t for t in (self._pull.timer, self._audit) if t is not None), default=None)
+        hanging = None if self._owing is None or self._hangs else self._owing + HANGING
+        times = self._pull.timer, self._audit, hanging
+        return min((time for time in times if time is not None), default=None)
 
     def _unexplained(self) -> bool:
         """Whether digests differ though neither side seems to lack anything, and all is at rest."""
@@ -173,7 +229,11 @@ class Exchange:
             return False
         if not self._pull.quiet or self.outbox.unacknowledged or self.identical:
             return False
-        return not self.belief.complete or (self.belief.we_lack, self.belief.they_lack) == (0, 0)
+        if not self.belief.complete:
+            return True
+        if self._recalled:  # it may be wrong either way
+            return not self.belief.we_lack or self._pull.stalled
+        return (self.belief.we_lack, self.belief.they_lack) == (0, 0)
 
     # Facts
 
@@ -198,6 +258,8 @@ class Exchange:
             return "changes that it has and does not give"
         if not self.belief.complete:
             return "its list of changes"
+        if self._hangs:
+            return "its word on what we sent: it answers, and seems to hang"
         if self.outbox.unacknowledged:
             return "its word that it has committed what we sent"
         return ""

@@ -8,7 +8,7 @@ The shell puts in bytes (``receive_data``, ``eof``), what its log did (``committ
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from liblim.change import Change
@@ -91,7 +91,7 @@ class Session:
         """Greet the peer: ``data_to_send`` has our ``ØHAI`` at once.
 
         ``peer`` is the device at the other end, as the connection has proved it; ``port`` is where we
-        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``; ``claims`` are
+        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its greeting; ``claims`` are
         shared with the log's other sessions.
         """
         self.state = State.GREETING
@@ -107,6 +107,9 @@ class Session:
             agent=agent[:128],
             port=port,
         )
+        self.recall: Callable[[], Mapping[str, int] | None] = lambda: None
+        """Tells, when the peer has greeted, what is known of it from before: the first change of each replica
+        of ours that it lacks; ``None`` for nothing."""
         self._patience = patience
         self._greet_by = now + patience
         self._decoder = LineDecoder()
@@ -197,6 +200,13 @@ class Session:
         if self.state is State.OPEN:
             self._exchange.outbox.hand_on(receipt)
 
+    def nudge(self, now: float) -> None:
+        """Ask whether the peer is there, and again for what it did not give."""
+        if self.state is State.OPEN:
+            self._say(self._keepalive.ask(now))
+            self._exchange.nudge(now)
+            self._go_on(now)
+
     # The greeting
 
     def _greeted(self, theirs: Ohai, now: float) -> None:
@@ -205,6 +215,7 @@ class Session:
         self._decoder.limit = MAX_LINE
         self._events.append(Welcomed(theirs))
         self._move(Cue.WELCOME)
+        self._exchange.recall(self.recall())
         self._exchange.outbox.summarise()
         self._say(self._keepalive.ask(now))
 
@@ -252,7 +263,7 @@ class Session:
 
     def tick(self, now: float) -> None:
         """Do what is due; call it at the time that ``next_timer`` says, or any time."""
-        if self.state is State.GREETING and now >= self._greet_by:
+        if self._ungreeted and now >= self._greet_by:
             self.refuse(refusal("too-late", f"{self._patience:g}"))
         if self.state is not State.OPEN:
             return
@@ -264,13 +275,20 @@ class Session:
         self._exchange.tick(now)
         self._go_on(now)
 
+    @property
+    def _ungreeted(self) -> bool:
+        """Whether the peer has still to say hello: who it is, and that it accepts us."""
+        return self.state is State.GREETING or (self.state is State.OPEN and self.count is None)
+
     def next_timer(self) -> float | None:
         """When to call ``tick``; ``None`` if there is nothing to wait for."""
+        if self.state is State.CLOSED:
+            return None
         if self.state is State.GREETING:
             return self._greet_by
-        if self.state is not State.OPEN:
-            return None
         times = [self._keepalive.ask_at, self._exchange.timer]
+        if self._ungreeted:
+            times.append(self._greet_by)
         if not self._exchange.committing:
             times.append(self._keepalive.dead_at)
         return min(time for time in times if time is not None)
@@ -362,7 +380,7 @@ class Session:
 
     def _says_ihaz(self, message: Ihaz, now: float) -> None:
         self.stated_at = now
-        self._exchange.ihaz(message)
+        self._exchange.ihaz(message, now)
 
     def _says_icanhaz(self, message: Icanhaz, now: float) -> None:
         self._exchange.icanhaz(message)
