@@ -98,6 +98,8 @@ class Database:
         self._trusting: list[Callable[[], None]] = []
         self.on_entries: Callable[[list[Entry]], None] = lambda entries: None
         """Called with the entries of documents that changed."""
+        self._made: list[Loaded] = []
+        """Documents in use that ``derive`` made of the log, for ``renew``."""
         self.on_begin: Callable[[], None] = lambda: None
         """Called when a change opens: something waits to become durable."""
         self.store = Store(path)
@@ -269,7 +271,9 @@ class Database:
         return receipt
 
     def _finish(self, receipt: Receipt) -> None:
-        self.on_entries(self.derive(self.settle(receipt)))
+        entries = self.derive(self.settle(receipt))
+        self.renew()
+        self.on_entries(entries)
 
     def close_change(self) -> list[Change]:
         """Close the open change; returns all that the log does not hold yet, signed.
@@ -302,7 +306,9 @@ class Database:
             own = self._writer.uncommitted.pop(change.hash, None)
             trusted |= self._deliver(new, own is None, effects)
         for new in receipt.revived:
-            trusted |= self._deliver(new, True, effects)
+            if new.body is not None:
+                self.desk.outdate(new.body.oid, self.position)
+            trusted |= self._hear(new)
         if self.trust is not None:
             for word in receipt.outside:
                 trusted |= self.trust.hear(TrustWord(*word))
@@ -324,6 +330,13 @@ class Database:
         found = self.desk.deliver(self.position, change.header, body, foreign)
         if found:
             effects.setdefault(body.oid, []).extend(found)
+        return self._hear(new)
+
+    def _hear(self, new: Entered) -> bool:
+        """Take one change into the ledger, if it is for that; whether the ledger moved."""
+        change, body = new.change, new.body
+        if body is None:
+            return False
         if self.trust is None or body.kind not in TRUST_KINDS:
             return False
         return self.trust.take(TrustWord(change, self.authors[change.replica].device, body))
@@ -403,12 +416,28 @@ class Database:
                 self.trust.remember_epoch()
             return [entry for summary in summaries if (entry := self._derive(summary)) is not None]
 
+    def renew(self) -> None:
+        """Document half: let documents in use become what ``derive`` had to make of the log."""
+        while self._made:
+            made = self._made.pop()
+            oid = made.document.oid
+            self._writer.close()
+            closed = [
+                (c.header, self._admission.read_body(c)) for c in self._writer.uncommitted.values()
+            ]
+            own = [(header, body) for header, body in closed if body and body.oid == oid]
+            effects = self.desk.renew(made, own)
+            if effects:
+                self.desk.tell(oid, effects)
+
     def _derive(self, summary: Summary) -> Entry | None:
         row = self.store.document(summary.oid)
         if row is None or row.kind not in self._types:
             return None
         if summary.text is None:
-            document, position, replayed = self._read(summary.oid)
+            document, position, replayed = made = self._read(summary.oid)
+            if self.desk.is_stale(summary.oid):
+                self._made.append(made)
             text = msgspec.json.encode(document.summary()).decode()
             summary = Summary(summary.oid, text, position, document.newer)
             if replayed >= SAVE_STATE_AFTER:
