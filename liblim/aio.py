@@ -242,6 +242,7 @@ class AsyncDatabase:
         Raises StoreError.
         """
         entries, more = await self._on_thread(self.core.derive_some, most)
+        self.core.renew()
         self.core.on_entries(entries)
         return more
 
@@ -379,7 +380,9 @@ class AsyncDatabase:
     async def _derive(self, summaries: list[Summary] | None) -> None:
         """Bring the list up to date; where that fails, with the next batch: this one is committed."""
         try:
-            self.core.on_entries(await self._on_thread(self.core.derive, summaries))
+            entries = await self._on_thread(self.core.derive, summaries)
+            self.core.renew()
+            self.core.on_entries(entries)
             self._behind = ""
         except StoreError as error:
             self._behind = str(error)

@@ -115,6 +115,8 @@ class Database:
         self._trusting: list[Callable[[], None]] = []
         self.on_entries: Callable[[list[Entry]], None] = lambda entries: None
         """Called with the entries of documents that changed."""
+        self._made: list[Loaded] = []
+        """Documents in use that ``derive`` made of the log, for ``renew``."""
         self.on_begin: Callable[[], None] = lambda: None
         """Called when a change opens: something waits to become durable."""
         self.store = Store(path)
@@ -297,7 +299,9 @@ class Database:
         return receipt
 
     def _finish(self, receipt: Receipt) -> None:
-        self.on_entries(self.derive(self.settle(receipt)))
+        entries = self.derive(self.settle(receipt))
+        self.renew()
+        self.on_entries(entries)
 
     def close_change(self) -> list[Change]:
         """Close the open change; returns all that the log does not hold yet, signed.
@@ -348,7 +352,9 @@ class Database:
         for change in receipt.aside:
             self._writer.uncommitted.pop(change.hash, None)  # kept, if not where it was meant to be
         for new in receipt.revived:
-            trusted |= self._deliver(new, True, effects)
+            if new.body is not None:
+                self.desk.outdate(new.body.oid, self.position)
+            trusted |= self._hear(new)
         if self.trust is not None:
             for word in receipt.outside:
                 trusted |= self.trust.hear(TrustWord(*word))
@@ -381,6 +387,13 @@ class Database:
         found = self.desk.deliver(self.position, change.header, body, foreign)
         if found:
             effects.setdefault(body.oid, []).extend(found)
+        return self._hear(new)
+
+    def _hear(self, new: Entered) -> bool:
+        """Take one change into the ledger, if it is for that; whether the ledger moved."""
+        change, body = new.change, new.body
+        if body is None:
+            return False
         if self.trust is None or body.kind not in TRUST_KINDS:
             return False
         return self.trust.take(TrustWord(change, self.authors[change.replica].device, body))
@@ -469,6 +482,20 @@ class Database:
         entries = self.derive([Summary(oid, None, 0, False) for oid in behind]) if behind else []
         return entries, len(behind) == most
 
+    def renew(self) -> None:
+        """Document half: let documents in use become what ``derive`` had to make of the log."""
+        while self._made:
+            made = self._made.pop()
+            oid = made.document.oid
+            self._writer.close()
+            closed = [
+                (c.header, self._admission.read_body(c)) for c in self._writer.uncommitted.values()
+            ]
+            own = [(header, body) for header, body in closed if body and body.oid == oid]
+            effects = self.desk.renew(made, own)
+            if effects:
+                self.desk.tell(oid, effects)
+
     def _derive(self, summary: Summary) -> Entry | None:
         row = self.store.document(summary.oid)
         if row is None:
@@ -478,7 +505,9 @@ class Database:
             return None
         self.unknown.discard(row.oid)  # a trust document's kind may come to hold later
         if summary.text is None:
-            document, position, replayed = self._read(summary.oid)
+            document, position, replayed = made = self._read(summary.oid)
+            if self.desk.is_stale(summary.oid):
+                self._made.append(made)
             text = msgspec.json.encode(document.summary()).decode()
             summary = Summary(summary.oid, text, position, document.newer)
             if replayed >= SAVE_STATE_AFTER:

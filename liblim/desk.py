@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -43,6 +43,8 @@ class _Live:
         self.position = position
         self.users = 1
         self.watchers: list[Watcher] = []
+        self.stale = False
+        """Whether something before what it has seen can be read only now: it has to be made from the log."""
         self.kept = document.author.edits
         """The author's ``edits`` when what can be undone was last saved."""
 
@@ -115,6 +117,8 @@ class Desk:
         if live.users or not self._writer.is_saved(document.oid):
             return None
         del self._live[document.oid]
+        if live.stale:
+            return None  # the log has it better
         return Left(document.encode(), live.position, live.undo(sys.maxsize))
 
     def sweep(self) -> None:
@@ -137,6 +141,28 @@ class Desk:
             return []
         return live.document.apply(header.clock, header.replica, body.ops, header.end)
 
+    def outdate(self, oid: str, position: int) -> None:
+        """Take note that something on a document can be read only now, in whatever order it came."""
+        self._touched[oid] = position
+        live = self._live.get(oid)
+        if live is not None:
+            live.stale = True
+
+    def is_stale(self, oid: str) -> bool:
+        """Whether a document in use has to be made from the log."""
+        live = self._live.get(oid)
+        return live is not None and live.stale
+
+    def renew(self, made: Loaded, own: Iterable[tuple[Header, Body]]) -> list[Effect]:
+        """Let a document in use become what was made of the log, with ``own`` changes that are not in it."""
+        live = self._live.get(made.document.oid)
+        if live is None or not live.stale or live.document.kind != made.document.kind:
+            return []
+        if self._touched.get(made.document.oid, 0) > made.position:
+            return []  # it has seen more since; what brought that makes it once more
+        live.stale, live.position = False, made.position
+        return live.document.renew(made.document, own)
+
     def tell(self, oid: str, effects: list[Effect]) -> None:
         """Let those who watch a document know what was done to it."""
         live = self._live.get(oid)
@@ -146,7 +172,7 @@ class Desk:
     def summary(self, oid: str) -> Summary:
         """The summary of a document in use; of another, the store half has to make it."""
         live = self._live.get(oid)
-        if live is None:
+        if live is None or live.stale:
             return Summary(oid, None, 0, False)
         # What is not committed yet may stand in it: then it counts as behind, should we crash now.
         saved = self._writer.is_saved(oid)

@@ -15,16 +15,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from liblim.crdt.author import Author
 from liblim.crdt.field import Field
 from liblim.crdt.ops import width
+from liblim.crdt.splice import difference
 from liblim.crdt.text import Text
 from liblim.crdt.values import read
 from liblim.errors import DefinitionError, OperationError
+
+if TYPE_CHECKING:
+    from liblim.change import Body, Header
 
 STATE_VERSION = 0
 
@@ -160,12 +165,35 @@ class Document:
             field.load(state[start : start + length])
             start += length
 
+    def renew(self, made: Self, own: Iterable[tuple[Header, Body]]) -> list[Effect]:
+        """Become what was ``made`` of the log, with ``own`` changes on top; return what the texts get.
+
+        What can be undone stays, where it still fits.
+        """
+        before = {name: str(text) for name, text in self._texts().items()}
+        history = self.encode_history()
+        self.newer = made.newer
+        for name in self.fields:
+            field = self._field(name)
+            assert field is not None
+            field.load(made._state(name))
+        for header, body in own:
+            self.apply(header.clock, header.replica, body.ops, header.end)
+        if history:
+            with suppress(OperationError):
+                self.load_history(history)
+        return [
+            Effect(name, [difference(before[name], str(text))])
+            for name, text in self._texts().items()
+            if before[name] != str(text)
+        ]
+
+    def _texts(self) -> dict[str, Text]:
+        return {name: field for name in self.fields if isinstance(field := self._field(name), Text)}
+
     def encode_history(self) -> bytes:
         """What can be undone and redone in the texts, for this device alone; empty where nothing can."""
-        texts = {
-            name: field for name in self.fields if isinstance(field := self._field(name), Text)
-        }
-        kept = {name: blob for name, text in texts.items() if (blob := text.encode_history())}
+        kept = {name: b for name, text in self._texts().items() if (b := text.encode_history())}
         fields = {name: msgspec.Raw(blob) for name, blob in kept.items()}
         return msgspec.json.encode(_Histories(0, fields)) if fields else b""
 

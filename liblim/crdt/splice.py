@@ -28,3 +28,12 @@ def append(splices: list[Splice], splice: Splice) -> None:
             splices[-1] = Splice(splice.pos, removed + splice.removed, "")
             return
     splices.append(splice)
+
+
+def difference(before: str, after: str) -> Splice:
+    """One splice that makes ``after`` of ``before``."""
+    most = min(len(before), len(after))
+    start = next((i for i in range(most) if before[i] != after[i]), most)
+    left = most - start
+    end = next((i for i in range(left) if before[-1 - i] != after[-1 - i]), left)
+    return Splice(start, len(before) - start - end, after[start : len(after) - end])

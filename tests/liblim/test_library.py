@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from liblim.change import Change, Range
+from liblim.crdt.splice import Splice
 from liblim.database import Database
+from liblim.document import Effect
 from liblim.errors import ChangeError, IdentityLocked, LimError, StoreUnsealed
 from liblim.trust import (
     MAX_GRANTED,
@@ -176,6 +178,14 @@ def test_changes_of_another_library_are_refused() -> None:
     assert not receipt.entered
 
 
+def hand_on(giver: Database, epoch: str, taker: Database) -> None:
+    """Write the key of an epoch for another device."""
+    document = giver.ensure(Library, giver.library)
+    wrapped = giver.keys.wrap_for(taker.device, epoch)
+    document.epochs.add({"epoch": epoch, "keys": {taker.device: text_of(wrapped)}})
+    giver.release(document)
+
+
 def test_a_body_whose_key_comes_later_is_read_then() -> None:
     desk = make()
     lap = pair(desk, Identity.generate())
@@ -189,14 +199,52 @@ def test_a_body_whose_key_comes_later_is_read_then() -> None:
     with pytest.raises(LimError):
         lap.get(Thing, oid)
     desk.keys.use(old)
-    document = desk.ensure(Library, desk.library)
-    wrapped = desk.keys.wrap_for(lap.device, new)
-    document.epochs.add({"epoch": new, "keys": {lap.device: text_of(wrapped)}})
-    desk.release(document)
+    hand_on(desk, new, lap)
     receipt = lap.receive(changes_of(desk))
     assert len(receipt.revived) == 1
     assert read(lap, oid) == "under the new one"
     assert oid in {entry.oid for entry in lap.entries()}
+
+
+def test_a_document_in_use_becomes_what_the_log_says_when_a_key_comes() -> None:
+    desk = make()
+    lap = pair(desk, Identity.generate())
+    sync(desk, lap)
+    thing = desk.create(Thing)
+    thing.body.insert(0, "one ")
+    desk.commit()
+    lap.receive(changes_of(desk))
+    shown = lap.get(Thing, thing.oid)
+    shown.body.insert(0, "zero ")
+    lap.commit()
+    told: list[Effect] = []
+    lap.desk.watch(thing.oid, told.extend)
+    old = desk.keys.epoch
+    new = desk.keys.add_epoch(bytes(range(32)))
+    desk.keys.use(new)
+    thing.body.insert(4, "two ")
+    thing.tags.add("unread")
+    desk.commit()
+    desk.keys.use(old)
+    thing.body.insert(8, "three")
+    thing.tags.add("read")
+    desk.commit()
+    lap.receive(changes_of(desk))
+    assert [entry.newer for entry in lap.entries()] == [True]
+    shown.body.insert(9, "typed ")
+    hand_on(desk, new, lap)
+    lap.receive(changes_of(desk))
+    assert str(shown.body) == "zero one typed two three"
+    assert told[-1] == Effect("body", [Splice(15, 0, "two three")])
+    assert set(shown.tags) == {"unread", "read"}
+    assert [entry.newer for entry in lap.entries()] == [False]
+    assert not lap.is_saved(shown)
+    shown.body.undo()
+    assert str(shown.body) == "zero one two three"
+    sync(desk, lap)
+    assert str(thing.body) == str(shown.body)
+    lap.release(shown)
+    assert read(lap, thing.oid) == str(thing.body)
 
 
 def test_while_the_key_is_locked_what_is_written_is_kept_and_not_committed() -> None:

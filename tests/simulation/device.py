@@ -166,6 +166,7 @@ class Device:
         self.show(summary.oid for summary in summaries)
         yield
         database.derive(summaries)
+        database.renew()
         if link is not None and session is not None and self.sessions.get(link) is session:
             session.settled(batch, self.monotonic())
 

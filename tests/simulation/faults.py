@@ -150,13 +150,3 @@ def receipts_that_never_go_down() -> Iterator[None]:
         patch.object(Belief, "list_page", list_page),
     ):
         yield
-
-
-FAULTS: list[Fault] = [
-    acknowledge_before_commit,
-    skip_a_dep_check,
-    continue_a_replica,
-    drop_a_forwarded_change,
-    wrong_tie_break,
-    receipts_that_never_go_down,
-]

@@ -204,6 +204,8 @@ class Life(World):
         gone = [d for d in self.devices if d.identity.device == name]
         if device.keyless or len({d.identity.device for d in others}) < 2:
             return
+        if name == device.database.ledger.founder:
+            return  # its word is lost with it where disks are lost, too: then nobody may introduce anybody
         try:
             self.rng.choice(others).remove(device)
         except LimError:

@@ -6,20 +6,24 @@ import pytest
 
 from tests.simulation import faults
 from tests.simulation.accounts import Accounts
-from tests.simulation.faults import FAULTS, Fault
+from tests.simulation.faults import Fault
 from tests.simulation.life import Found, live
 
 ENOUGH = 200
 """Worlds within which every fault has to show."""
-FOUND_BY: dict[Fault, int] = {
-    faults.acknowledge_before_commit: 0,
-    faults.skip_a_dep_check: 0,
-    faults.continue_a_replica: 0,
-    faults.drop_a_forwarded_change: 0,
-    faults.wrong_tie_break: 0,
-    faults.receipts_that_never_go_down: 0,
+FOUND_BY: dict[Fault, tuple[int, ...]] = {
+    faults.acknowledge_before_commit: (44, 36, 46, 48, 58, 74, 81, 85),
+    faults.skip_a_dep_check: (11, 1, 6, 7, 13, 15, 16, 17),
+    faults.continue_a_replica: (15, 0, 2, 4, 5, 8, 12, 13),
+    faults.drop_a_forwarded_change: (10, 0, 3, 6, 9, 12, 13, 14),
+    faults.wrong_tie_break: (5, 7, 13, 14, 16, 19),
+    faults.receipts_that_never_go_down: (10, 7, 11, 16, 17, 18),
 }
-"""A world in which the fault shows, and which is well without it."""
+"""Worlds that show the fault, and are well without it.
+
+What a seed leads to changes with liblim.  Where none of a row finds its fault any more, ``--long`` says which
+do.
+"""
 
 
 def finds(fault: Fault, number: int) -> bool:
@@ -32,15 +36,16 @@ def finds(fault: Fault, number: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", FOUND_BY, ids=lambda fault: fault.__name__)
 def test_a_fault_is_found(fault: Fault) -> None:
-    assert finds(fault, FOUND_BY[fault])
-    live(FOUND_BY[fault])
+    found = next((number for number in FOUND_BY[fault] if finds(fault, number)), None)
+    assert found is not None
+    live(found)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", FOUND_BY, ids=lambda fault: fault.__name__)
 def test_a_fault_is_found_soon(fault: Fault, seed: int) -> None:
     found = [number for number in range(seed, seed + ENOUGH) if finds(fault, number)]
     print(f"{fault.__name__}: {len(found)} of {ENOUGH} worlds find it: {found}")
