@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -85,12 +84,18 @@ class Facts:
         )
 
     def _differences(self, peer: PeerStatus) -> tuple[Difference, ...]:
-        """Whose changes a device and this one hold differently, by who wrote them."""
-        authors = self._database.authors
-        known = ((authors[one].device if one in authors else "") for one in peer.differing)
-        runs = Counter(known)
+        """Whose changes a device and this one hold differently, and how many, by who wrote them."""
+        database, authors = self._database, self._database.authors
+        found: dict[str, tuple[int, int]] = {}
+        for replica in peer.differing:
+            theirs = database.holdings.last_of(peer.device, replica, database.heads) or 0
+            ours = database.heads[replica].seq if replica in database.heads else 0
+            author = authors[replica].device if replica in authors else ""
+            they_lack, we_lack = found.get(author, (0, 0))
+            found[author] = they_lack + max(0, ours - theirs), we_lack + max(0, theirs - ours)
         return tuple(
-            Difference(device, self.name_of(device), runs[device]) for device in sorted(runs)
+            Difference(device, self.name_of(device), *lacking)
+            for device, lacking in sorted(found.items())
         )
 
     def name_of(self, device: str) -> str:

@@ -75,11 +75,24 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Whose changes one of two devices lacks: what the device called ``name`` wrote in so many runs."""
+    """Of the changes that the device called ``name`` wrote: how many the other lacks, and how many we lack.
+
+    With none of either, both hold other changes under the same numbers.
+    """
 
     device: str
     name: str
-    runs: int
+    they_lack: int
+    we_lack: int
+
+    @property
+    def in_words(self) -> str:
+        """What is different, as a line."""
+        if not (self.they_lack or self.we_lack):
+            return f"Of {self.name}: other changes under the same numbers"
+        they, we = changes_in_words(self.they_lack), changes_in_words(self.we_lack)
+        found = [f"they lack {they}"] if self.they_lack else []
+        return f"Of {self.name}: {', '.join(found + ([f'we lack {we}'] if self.we_lack else []))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +205,26 @@ class DeviceStatus:
 
     def they_lack_in_words(self, now: float) -> str:
         """How many changes it lacks; for one that is away, by what it had confirmed, and when."""
-        return self._lack(self.they_lack, self.progress.to_send, now)
+        whose = [(one.name, one.they_lack) for one in self.differing if one.they_lack]
+        return self._lack(self.they_lack, whose, self.progress.to_send, now)
 
     def we_lack_in_words(self, now: float) -> str:
         """How many of its changes we lack."""
-        return self._lack(self.we_lack, self.progress.to_receive, now)
+        whose = [(one.name, one.we_lack) for one in self.differing if one.we_lack]
+        return self._lack(self.we_lack, whose, self.progress.to_receive, now)
 
-    def _lack(self, changes: int | None, of: int, now: float) -> str:
-        words = changes_in_words(changes)
-        if changes is not None and self.connected and _of(of - changes, of):
-            return f"{changes:,} of {changes_in_words(of)}"
-        if changes is None or self.connected or self.confirmed is None:
+    def _lack(self, changes: int | None, whose: list[tuple[str, int]], of: int, now: float) -> str:
+        if changes is None:
+            return UNKNOWN
+        long = self.connected and _of(of - changes, of)
+        words = f"{changes:,} of {changes_in_words(of)}" if long else changes_in_words(changes)
+        if len(whose) == 1 and whose[0][1] == changes:
+            words += f" by {whose[0][0]}"
+        elif whose:
+            words += f" ({names_in_words(f'{number:,} by {name}' for name, number in whose)})"
+        if self.connected or self.confirmed is None:
             return words
-        return f"{words}, by what it confirmed {time_in_words(self.confirmed, now)}"
+        return f"{words}, as it confirmed {time_in_words(self.confirmed, now)}"
 
     def heard_in_words(self, now: float) -> str:
         """When it was last there, and where that was later, heard of through others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
@@ -102,18 +103,20 @@ def test_a_first_sync_is_told_with_its_total(panel: SyncPanel, service: FakeServ
     assert panel.card(LAPTOP).we_lack.text() == "6,588 of 10,000 changes"
 
 
-def test_what_differs_is_named_also_while_it_is_away(
-    panel: SyncPanel, service: FakeService
-) -> None:
-    desk = Difference("a" * 32, "Desk", 2)
-    facts = {"they_lack": 3, "confirmed": time.time() - 125, "differing": (desk,)}
-    service.devices = (replace(waiting(), device=LAPTOP, **facts),)  # type: ignore[arg-type]
+def test_what_differs_is_named_and_counted(panel: SyncPanel, service: FakeService) -> None:
+    desk = Difference("a" * 32, "Desk", 3, 0)
+    facts: dict[str, Any] = {"they_lack": 3, "differing": (desk,)}
+    service.devices = (device(state=State.SYNCING, identical=False, **facts),)
     panel.refresh()
     card = panel.card(LAPTOP)
-    assert card.chip.isVisible()
     assert card.chip.text() == "differs in changes by Desk"
-    assert card.chip.more == "Desk: what it wrote in 2 runs"
-    assert card.they_lack.text() == "3 changes, by what it confirmed 2 min ago"
+    assert card.chip.more.splitlines()[-1] == "Of Desk: they lack 3 changes"
+    assert card.they_lack.text() == "3 changes by Desk"
+    heard: dict[str, Any] = {"device": LAPTOP, "confirmed": time.time() - 125}
+    service.devices = (replace(waiting(), **facts, **heard),)
+    panel.refresh()
+    assert not card.chip.isVisible()
+    assert card.they_lack.text() == "3 changes by Desk, as it confirmed 2 min ago"
     assert card.last_seen.text() == "5 min ago; heard of through others 2 min ago"
 
 
