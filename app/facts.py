@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.folder import Folder, default_folder
 from app.network import NAME_LENGTH, Network
+from app.notes import NoteRow, Notes
 from app.opening import Opened
 from app.status import SHORT, DeviceStatus, Difference, Mend, SetAside, State, Status
 from app.traffic import Traffic
@@ -33,12 +33,15 @@ def usual_name(folder: Folder) -> str:
 class Facts:
     """Puts the status together, and remembers what takes more than one look."""
 
-    def __init__(self, opened: Opened, network: Network) -> None:
-        """Tell of this library on this network."""
+    def __init__(self, opened: Opened, network: Network, notes: Notes) -> None:
+        """Tell of this library, with these notes, on this network."""
         self._database, self._vault = opened.database, opened.vault
-        self._network = network
+        self._network, self._notes = network, notes
         self._traffic = Traffic()
-        self.aside: tuple[SetAside, ...] = ()
+        self.aside: Sequence[Aside] = ()
+        """What is set aside, as the database told last."""
+        self.unshown = 0
+        """How many changes cannot be shown, as the database told last."""
 
     def look(self) -> list[PeerStatus]:
         """How the devices stand now; call it whenever they may stand otherwise."""
@@ -70,10 +73,10 @@ class Facts:
             removed_by=removed_by,
             outside=bool(members) and database.device not in members and not removed_by,
             adding=adding,
-            unknown=database.unknown,
             discovery=network.discovery is not None,
             discovery_problem=network.discovery.problem if network.discovery else "",
-            aside=self.aside,
+            aside=set_aside(self.aside, self._notes.rows, self.name_of),
+            unshown=self.unshown,
             log_problem=log_problem,
         )
 
@@ -81,17 +84,23 @@ class Facts:
         return device_status(
             peer,
             differing=self._differences(peer),
-            flow=self._traffic.flow(peer.device),
+            flow=self._traffic.flow(peer.device) if self._network.online else None,
             progress=self._traffic.progress(peer.device),
         )
 
     def _differences(self, peer: PeerStatus) -> tuple[Difference, ...]:
-        """Whose changes a device and this one hold differently, by who wrote them."""
-        authors = self._database.authors
-        known = ((authors[one].device if one in authors else "") for one in peer.differing)
-        runs = Counter(known)
+        """Whose changes a device and this one hold differently, and how many, by who wrote them."""
+        database, authors = self._database, self._database.authors
+        found: dict[str, tuple[int, int]] = {}
+        for replica in peer.differing:
+            theirs = database.holdings.last_of(peer.device, replica, database.heads) or 0
+            ours = database.heads[replica].seq if replica in database.heads else 0
+            author = authors[replica].device if replica in authors else ""
+            they_lack, we_lack = found.get(author, (0, 0))
+            found[author] = they_lack + max(0, ours - theirs), we_lack + max(0, theirs - ours)
         return tuple(
-            Difference(device, self.name_of(device), runs[device]) for device in sorted(runs)
+            Difference(device, self.name_of(device), *lacking)
+            for device, lacking in sorted(found.items())
         )
 
     def name_of(self, device: str) -> str:
@@ -164,9 +173,9 @@ def _state(peer: PeerStatus) -> State:
 
 
 def set_aside(
-    found: Iterable[Aside], titles: Mapping[str, str], name_of: Callable[[str], str]
+    found: Iterable[Aside], rows: Mapping[str, NoteRow], name_of: Callable[[str], str]
 ) -> tuple[SetAside, ...]:
-    """What was set aside, put together by who wrote it; ``titles`` are those of notes, by oid."""
+    """What was set aside, put together by who wrote it; ``rows`` are the notes, by oid."""
     by_device: dict[str, list[Aside]] = {}
     for one in found:
         by_device.setdefault(one.device, []).append(one)
@@ -175,7 +184,7 @@ def set_aside(
             device=device,
             name=name_of(device),
             changes=len(ones),
-            notes=tuple(dict.fromkeys(titles[one.oid] for one in ones if one.oid in titles)),
+            notes=tuple(dict.fromkeys(rows[one.oid].title for one in ones if one.oid in rows)),
             last=max(one.at for one in ones) / 1000,
             reason=ones[0].reason,
         )

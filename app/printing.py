@@ -72,11 +72,11 @@ def _status(result: dict[str, Any]) -> None:
         print(f"  {own.address}  {own.label}")
     if status.keeping:
         print(f"The key of this device is kept {status.keeping}")
-    if status.newer:
-        print(status.newer)
     print(plainly(status.line()))
     if status.log_problem:
         print(f"The sync log cannot be written: {status.log_problem}")
+    if status.unshown:
+        print(status.unshown_in_words)
     _aside(status.aside, time.time())
     if not status.devices:
         print("Paired with no device. 'limnotes pair --show' begins.")
@@ -101,7 +101,7 @@ def _device(device: DeviceStatus, now: float) -> None:
     }
     if device.flow is not None and _prints("▁█"):
         into, out = map(_bars, (device.flow.bytes_in, device.flow.bytes_out))
-        facts[f"last {device.flow.seconds / 60:.0f} min"] = f"in {into}  out {out}"
+        facts["lately"] = f"in {into}  out {out}, in {device.flow.step:.0f} s each"
     if device.error:
         facts["last error"] = device.error
     when = device.trouble_in_words(now)
@@ -142,7 +142,7 @@ def _log(result: list[Any]) -> None:
 
 
 def _issued(result: int) -> None:
-    print("Nothing is set aside." if not result else f"Issued again, in {result:,} notes.")
+    print(f"Issued again: {changes_in_words(result)}." if result else "Nothing is set aside.")
 
 
 PRINT: dict[str, Callable[[Any], None]] = {

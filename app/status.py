@@ -49,7 +49,10 @@ class Mend(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What went in and out of late, a number for each ``step`` seconds, the last being now."""
+    """What went in and out of late, a number for each ``step`` seconds, the last being now.
+
+    It begins no earlier than anybody looked.
+    """
 
     step: float
     changes_in: tuple[int, ...]
@@ -75,11 +78,24 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Whose changes one of two devices lacks: what the device called ``name`` wrote in so many runs."""
+    """Of the changes that the device called ``name`` wrote: how many the other lacks, and how many we lack.
+
+    With none of either, both hold other changes under the same numbers.
+    """
 
     device: str
     name: str
-    runs: int
+    they_lack: int
+    we_lack: int
+
+    @property
+    def in_words(self) -> str:
+        """What is different, as a line."""
+        if not (self.they_lack or self.we_lack):
+            return f"Of {self.name}: other changes under the same numbers"
+        they, we = changes_in_words(self.they_lack), changes_in_words(self.we_lack)
+        found = [f"they lack {they}"] if self.they_lack else []
+        return f"Of {self.name}: {', '.join(found + ([f'we lack {we}'] if self.we_lack else []))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +194,8 @@ class DeviceStatus:
             return f"identical, {self.digest[:SHORT]}"
         if self.differing:
             return f"differs in changes by {names_in_words(one.name for one in self.differing)}"
+        if not self.connected and self.confirmed is not None and self.they_lack == 0:
+            return "held all that is here when it was last heard of"
         return UNKNOWN if self.identical is None else "not identical yet"
 
     @property
@@ -192,19 +210,26 @@ class DeviceStatus:
 
     def they_lack_in_words(self, now: float) -> str:
         """How many changes it lacks; for one that is away, by what it had confirmed, and when."""
-        return self._lack(self.they_lack, self.progress.to_send, now)
+        whose = [(one.name, one.they_lack) for one in self.differing if one.they_lack]
+        return self._lack(self.they_lack, whose, self.progress.to_send, now)
 
     def we_lack_in_words(self, now: float) -> str:
         """How many of its changes we lack."""
-        return self._lack(self.we_lack, self.progress.to_receive, now)
+        whose = [(one.name, one.we_lack) for one in self.differing if one.we_lack]
+        return self._lack(self.we_lack, whose, self.progress.to_receive, now)
 
-    def _lack(self, changes: int | None, of: int, now: float) -> str:
-        words = changes_in_words(changes)
-        if changes is not None and self.connected and _of(of - changes, of):
-            return f"{changes:,} of {changes_in_words(of)}"
-        if changes is None or self.connected or self.confirmed is None:
+    def _lack(self, changes: int | None, whose: list[tuple[str, int]], of: int, now: float) -> str:
+        if changes is None:
+            return UNKNOWN
+        long = self.connected and _of(of - changes, of)
+        words = f"{changes:,} of {changes_in_words(of)}" if long else changes_in_words(changes)
+        if len(whose) == 1 and whose[0][1] == changes:
+            words += f" by {whose[0][0]}"
+        elif whose:
+            words += f" ({names_in_words(f'{number:,} by {name}' for name, number in whose)})"
+        if self.connected or self.confirmed is None:
             return words
-        return f"{words}, by what it confirmed {time_in_words(self.confirmed, now)}"
+        return f"{words}, as it confirmed {time_in_words(self.confirmed, now)}"
 
     def heard_in_words(self, now: float) -> str:
         """When it was last there, and where that was later, heard of through others."""
@@ -282,14 +307,14 @@ class Status:
     """Whether this device's key is new to its library: it has to be paired again."""
     adding: str = ""
     """What is being done with the notes of a library from before, as a sentence."""
-    unknown: int = 0
-    """How many documents are here of kinds that only a newer version of the program knows."""
     discovery: bool = True
     """Whether devices nearby are looked for, and may find this one."""
     discovery_problem: str = ""
     """Why devices nearby cannot be found, as a sentence."""
     aside: tuple[SetAside, ...] = ()
     """Changes that contradict others, by the device that wrote them: none of them is in any note."""
+    unshown: int = 0
+    """Changes that are kept and passed on, and that this version, or this device's keys, cannot read."""
     log_problem: str = ""
     """Why the sync log cannot be written to disk; empty if it can."""
 
@@ -299,22 +324,20 @@ class Status:
         return f"port {self.listening[1:]}" if self.listening[:1] == ":" else self.listening
 
     @property
+    def unshown_in_words(self) -> str:
+        """What is not shown, and what to do; empty where all is."""
+        if not self.unshown:
+            return ""
+        are, them = ("is", "it") if self.unshown == 1 else ("are", "them")
+        return (
+            f"{changes_in_words(self.unshown)} {are} kept and passed on, and cannot be shown here: an "
+            f"update of this program, or a key that is still to come, shows {them}."
+        )
+
+    @property
     def short_digest(self) -> str:
         """The beginning of the digest: enough to compare two screens by eye."""
         return self.digest[:SHORT]
-
-    @property
-    def newer(self) -> str:
-        """What is said of documents that this version cannot show; empty where there are none."""
-        if not self.unknown:
-            return ""
-        one = self.unknown == 1
-        return (
-            f"{'1 document' if one else f'{self.unknown:,} documents'} here "
-            f"{'was' if one else 'were'} written by a newer version of Lim Notes, which this one cannot "
-            f"show. {'It is' if one else 'They are'} kept and passed on; an update shows "
-            f"{'it' if one else 'them'}."
-        )
 
     def mood(self) -> State | None:
         """The one state that stands for all, the most telling first; ``None`` without devices."""

@@ -17,11 +17,6 @@ def changes_in_words(changes: int | None) -> str:
     return "1 change" if changes == 1 else f"{changes:,} changes"
 
 
-def runs_in_words(runs: int) -> str:
-    """Count the runs of a program that wrote: ``what it wrote in 1 run``."""
-    return f"what it wrote in {'1 run' if runs == 1 else f'{runs:,} runs'}"
-
-
 def names_in_words(names: Iterable[str], most: int = 3) -> str:
     """Names in a sentence: ``Desk``, ``Desk and Laptop``, ``Desk, Laptop and 3 more``; of none nothing."""
     *first, last = list(names) or [""]

@@ -177,11 +177,6 @@ class AsyncDatabase:
         return self.core.position
 
     @property
-    def unknown(self) -> int:
-        """How many documents are of a kind that is not among the types: a newer version wrote them."""
-        return len(self.core.unknown)
-
-    @property
     def frontier(self) -> tuple[Dep, ...]:
         """The committed heads that are in no other change's causal past."""
         return self.core.frontier

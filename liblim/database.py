@@ -139,8 +139,6 @@ class Database:
             identity.device if identity else identifier(self.store, "device", self._entropy)
         )
         self.log_id = identifier(self.store, "log", self._entropy)
-        self.unknown = set(self.store.beside(self._types))
-        """The oids of documents of a kind that is not among the types: a newer version's."""
         self._digest = ""
         self.store.trim_undo(UNDO_DOCUMENTS)
         self._admission = Admission(self.store, sealer, self.library)
@@ -498,12 +496,8 @@ class Database:
 
     def _derive(self, summary: Summary) -> Entry | None:
         row = self.store.document(summary.oid)
-        if row is None:
+        if row is None or row.kind not in self._types:
             return None
-        if row.kind not in self._types:
-            self.unknown.add(row.oid)
-            return None
-        self.unknown.discard(row.oid)  # a trust document's kind may come to hold later
         if summary.text is None:
             document, position, replayed = made = self._read(summary.oid)
             if self.desk.is_stale(summary.oid):

@@ -49,6 +49,9 @@ class Live(Protocol):
     def holds(self, replica: str, seq: int) -> bool:
         """Whether it holds a change of ours."""
 
+    def seq(self, replica: str) -> int:
+        """The last change of a replica that it holds, 0 for none."""
+
 
 class Holdings:
     """By device.  What a connected one says goes before what is ``kept``, once it has said all."""
@@ -78,6 +81,16 @@ class Holdings:
         if holding is None:
             return None
         return sum(heads[replica].seq - first + 1 for replica, first in holding.lacks.items())
+
+    def last_of(self, device: str, replica: str, heads: Mapping[str, Head]) -> int | None:
+        """The last change of a replica that a device holds, 0 for none; ``None`` if nothing is known."""
+        live = self.live_belief(device)
+        if live is not None:
+            return live.seq(replica)
+        if device not in self.kept:
+            return None
+        ours = heads[replica].seq if replica in heads else 0
+        return self.kept[device].lacks.get(replica, ours + 1) - 1
 
     def holders(self, wanted: Mapping[str, int], heads: Mapping[str, Head]) -> frozenset[str]:
         """Who holds these changes (replica -> last of it), all of them committed and told of here."""

@@ -168,7 +168,7 @@ class DeviceCard(QFrame):
         if self.state.styleSheet() != sheet:
             self.state.setStyleSheet(sheet)
         known = device.identical is not None or bool(device.differing)
-        self.chip.setVisible(device.connected or bool(device.differing))
+        self.chip.setVisible(device.connected)
         self.chip.show_text(device.contents if known else self.tr("contents not known now"))
         digest = self.tr("Digest there: {digest}").format(digest=device.digest)
         self.chip.more = "\n".join(filter(None, [device.digest and digest, *_whose(device)]))
@@ -215,7 +215,7 @@ def _sentence(text: str) -> str:
 
 def _whose(device: DeviceStatus) -> list[str]:
     """Whose changes differ, a line for each author."""
-    return [f"{one.name}: {words.runs_in_words(one.runs)}" for one in device.differing]
+    return [one.in_words for one in device.differing]
 
 
 def _traffic(changes: int, octets: int) -> str:

@@ -118,8 +118,7 @@ MIGRATIONS: tuple[str, ...] = (
         kept BLOB NOT NULL,
         position INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-    """,
-    """
+
     CREATE TABLE states (
         document INTEGER PRIMARY KEY REFERENCES documents,
         position INTEGER NOT NULL,
@@ -130,6 +129,5 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE documents DROP COLUMN state;
     ALTER TABLE documents DROP COLUMN state_position;
     CREATE INDEX documents_changed ON documents (changed);
-    CREATE INDEX documents_kind ON documents (kind);
     """,
 )

@@ -7,7 +7,7 @@ Positions number the log's changes from 1 in order of arrival, which is a causal
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,6 +100,8 @@ class Store:
         self._db: apsw.Connection = open_connection(path)
         query = "SELECT replica, id FROM replicas"
         self._ids: dict[str, int] = dict(self._db.execute(query))
+        self._relaxed = False
+        """Whether commits are not durable right now; see ``derivation``."""
         self._new: list[str] = []
         """The replicas of the transaction that is open."""
 
@@ -111,6 +113,35 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what the block writes in one go, durably, or not at all."""
+        with errors_in_words(self.path):
+            self._be_durable()
+        with self._all_or_nothing():
+            yield
+
+    @contextmanager
+    def derivation(self) -> Iterator[None]:
+        """Commit what the block derives from the log in one go, or not at all; a power cut may undo it.
+
+        The next durable commit makes it durable, too: both are in one write-ahead log, in this order.
+        """
+        with errors_in_words(self.path):
+            self._db.execute("PRAGMA synchronous = NORMAL")
+        self._relaxed = True
+        try:
+            with self._all_or_nothing():
+                yield
+        finally:
+            with suppress(apsw.Error):  # the disk fails: it is done before the next durable commit
+                self._be_durable()
+
+    def _be_durable(self) -> None:
+        """Have what is committed from now on survive a power cut."""
+        if self._relaxed:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._relaxed = False
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
         ids, self._new = self._ids, []
         try:
             with errors_in_words(self.path), self._db:
@@ -122,20 +153,6 @@ class Store:
                     del ids[replica]
             self._ids = ids
             raise
-
-    @contextmanager
-    def derivation(self) -> Iterator[None]:
-        """Commit what the block derives from the log in one go, or not at all; a power cut may undo it.
-
-        The next durable commit makes it durable, too: both are in one write-ahead log, in this order.
-        """
-        with errors_in_words(self.path):
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            try:
-                with self.transaction():
-                    yield
-            finally:
-                self._db.execute("PRAGMA synchronous = FULL")
 
     def probe(self) -> None:
         """Write something of no meaning, to see whether the disk takes it."""
@@ -152,6 +169,7 @@ class Store:
     def set_fact(self, name: str, value: str) -> None:
         """Keep ``value`` under ``name``."""
         with errors_in_words(self.path):
+            self._be_durable()
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     # The log
@@ -337,17 +355,6 @@ class Store:
         query = f"{_DOCUMENT} WHERE kind IN ({', '.join('?' * len(marks))})"
         with errors_in_words(self.path):
             return [_document(row) for row in self._db.execute(query, marks)]
-
-    def beside(self, kinds: Iterable[str]) -> list[str]:
-        """The documents of all kinds but these."""
-        marks = list(kinds)
-        others = (
-            "SELECT DISTINCT kind FROM documents INDEXED BY documents_kind "
-            f"WHERE kind NOT IN ({', '.join('?' * len(marks))})"
-        )
-        query = f"SELECT oid FROM documents WHERE kind IN ({others})"
-        with errors_in_words(self.path):
-            return [str(row[0]) for row in self._db.execute(query, marks)]
 
     def newest(
         self, kinds: Iterable[str], most: int, before: Bound = NO_BOUND

@@ -89,20 +89,6 @@ def test_line(devices: list[DeviceStatus], line: str) -> None:
     assert status(*devices).line() == line
 
 
-@pytest.mark.parametrize(
-    ("unknown", "says"),
-    [
-        (0, ""),
-        (1, "1 document here was written by"),
-        (2000, "2,000 documents here were written by"),
-    ],
-)
-def test_what_only_a_newer_version_can_show_is_said(unknown: int, says: str) -> None:
-    said = dataclasses.replace(status(), unknown=unknown).newer
-    assert said.startswith(says)
-    assert bool(said) is said.endswith(("an update shows it.", "an update shows them."))
-
-
 def test_nothing_is_called_identical_while_something_is_not_saved() -> None:
     unsaved = status(device(), unsaved=True)
     assert unsaved.line() == "Syncing with Laptop"
@@ -259,6 +245,8 @@ def test_contents() -> None:
     assert device().contents == "identical, eeeeeeee"
     assert device(identical=False).contents == "not identical yet"
     assert device(identical=None).contents == "not known now"
+    away = device(state=State.AWAY, identical=None, they_lack=0, confirmed=NOW)
+    assert away.contents == "held all that is here when it was last heard of"
 
 
 @pytest.mark.parametrize("at", [2.0**53, -(2.0**53), 1e300, -1e300])
@@ -277,7 +265,7 @@ def test_a_clock_beyond_the_calendar_is_shown_all_the_same(at: float) -> None:
         (device(they_lack=0, progress=Progress(sent=50, to_send=50)), "0 changes"),
         (
             device(state=State.AWAY, they_lack=3, confirmed=NOW - 240),
-            "3 changes, by what it confirmed 4 min ago",
+            "3 changes, as it confirmed 4 min ago",
         ),
         (device(state=State.AWAY, they_lack=3), "3 changes"),
         (device(state=State.AWAY, they_lack=None, confirmed=NOW), "not known now"),
@@ -337,7 +325,16 @@ def test_trouble_in_words(known: DeviceStatus, words: str) -> None:
 
 
 def test_what_differs_is_said_by_who_wrote_it() -> None:
-    desk, lap = Difference("d1", "Desk", 2), Difference("d2", "this device", 1)
+    desk, lap = Difference("d1", "Desk", 2, 0), Difference("d2", "this device", 1, 1)
     known = device(identical=False, differing=(desk, lap))
     assert known.contents == "differs in changes by Desk and this device"
     assert dataclasses.replace(known, identical=None).contents.startswith("differs")
+    counted = dataclasses.replace(known, they_lack=3, we_lack=1)
+    assert counted.they_lack_in_words(NOW) == "3 changes (2 by Desk and 1 by this device)"
+    assert counted.we_lack_in_words(NOW) == "1 change by this device"
+    assert [one.in_words for one in counted.differing] == [
+        "Of Desk: they lack 2 changes",
+        "Of this device: they lack 1 change, we lack 1 change",
+    ]
+    forked = Difference("d1", "Desk", 0, 0)
+    assert forked.in_words == "Of Desk: other changes under the same numbers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.words import bars_in_words, names_in_words, runs_in_words
+from app.words import bars_in_words, names_in_words
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,6 @@ from app.words import bars_in_words, names_in_words, runs_in_words
 )
 def test_names(names: list[str], words: str) -> None:
     assert names_in_words(names) == words
-
-
-def test_runs() -> None:
-    assert runs_in_words(1) == "what it wrote in 1 run"
-    assert runs_in_words(1234) == "what it wrote in 1,234 runs"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
@@ -13,6 +14,7 @@ from PySide6.QtNetwork import QNetworkInformation
 from pytestqt.qtbot import QtBot
 
 from app.status import Difference, Flow, Mend, Progress, SetAside, State
+from app.traffic import POINTS
 from liblim.errors import LimError
 from tests.gui.syncing import (
     LAPTOP,
@@ -66,10 +68,10 @@ def flow(*octets: int) -> Flow:
 def colours(graph: FlowGraph) -> list[str]:
     """The colour in the middle of each point's bar, just above the middle line."""
     image = graph.grab().toImage()
-    points, wide = 4, graph.width() / 4
+    wide = graph.width() / POINTS
     return [
         image.pixelColor(round((at + 0.5) * wide), graph.height() // 2 - 1).name()
-        for at in range(points)
+        for at in range(POINTS - 4, POINTS)
     ]
 
 
@@ -81,7 +83,7 @@ def test_the_graph_shows_when_something_came_in(qtbot: QtBot) -> None:
     busy = QColor(theme.colours.busy).name()
     assert [colour == busy for colour in colours(graph)] == [False, True, False, True]
     assert graph.summary.splitlines() == [
-        "Last 1 minutes",
+        "In the last 1 min",
         "In (above): 3 changes, 90.0 kB",
         "Out (below): 0 changes, 0 B",
     ]
@@ -102,18 +104,20 @@ def test_a_first_sync_is_told_with_its_total(panel: SyncPanel, service: FakeServ
     assert panel.card(LAPTOP).we_lack.text() == "6,588 of 10,000 changes"
 
 
-def test_what_differs_is_named_also_while_it_is_away(
-    panel: SyncPanel, service: FakeService
-) -> None:
-    desk = Difference("a" * 32, "Desk", 2)
-    facts = {"they_lack": 3, "confirmed": time.time() - 125, "differing": (desk,)}
-    service.devices = (replace(waiting(), device=LAPTOP, **facts),)  # type: ignore[arg-type]
+def test_what_differs_is_named_and_counted(panel: SyncPanel, service: FakeService) -> None:
+    desk = Difference("a" * 32, "Desk", 3, 0)
+    facts: dict[str, Any] = {"they_lack": 3, "differing": (desk,)}
+    service.devices = (device(state=State.SYNCING, identical=False, **facts),)
     panel.refresh()
     card = panel.card(LAPTOP)
-    assert card.chip.isVisible()
     assert card.chip.text() == "differs in changes by Desk"
-    assert card.chip.more == "Desk: what it wrote in 2 runs"
-    assert card.they_lack.text() == "3 changes, by what it confirmed 2 min ago"
+    assert card.chip.more.splitlines()[-1] == "Of Desk: they lack 3 changes"
+    assert card.they_lack.text() == "3 changes by Desk"
+    heard: dict[str, Any] = {"device": LAPTOP, "confirmed": time.time() - 125}
+    service.devices = (replace(waiting(), **facts, **heard),)
+    panel.refresh()
+    assert not card.chip.isVisible()
+    assert card.they_lack.text() == "3 changes by Desk, as it confirmed 2 min ago"
     assert card.last_seen.text() == "5 min ago; heard of through others 2 min ago"
 
 
@@ -127,6 +131,20 @@ def test_a_device_that_has_to_be_paired_again_offers_that(
     with qtbot.waitSignal(panel.pair_wanted):
         button.click()
     assert service.asked == []
+
+
+def test_what_cannot_be_shown_is_counted(panel: SyncPanel, service: FakeService) -> None:
+    unshown = panel.this_device.unshown
+    assert not unshown.isVisible()
+    service.facts["unshown"] = 2
+    panel.refresh()
+    assert unshown.text.startswith(
+        "2 changes are kept and passed on, and cannot be shown here: an update"
+    )
+    service.facts["unshown"] = 1
+    panel.refresh()
+    assert unshown.text.startswith("1 change is kept")
+    assert unshown.text.endswith("shows it.")
 
 
 # What was set aside

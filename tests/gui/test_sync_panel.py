@@ -175,16 +175,7 @@ def test_this_device(panel: SyncPanel) -> None:
     assert this.holds.text() == "1,241 changes, all on disk"
     assert (this.digest.text(), this.digest.more) == ("3f9a1c0b", DIGEST)
     assert this.library.text() == "5be2c1d0"
-    assert not this.newer.isVisible()
-
-
-def test_what_only_a_newer_version_can_show_is_said(panel: SyncPanel, service: FakeService) -> None:
-    service.facts["unknown"] = 3
-    show(panel, service)
-    assert "3 documents here were written by a newer version" in words(panel.this_device)
-    service.facts["unknown"] = 0
-    show(panel, service)
-    assert "newer version" not in words(panel.this_device)
+    assert not this.unshown.isVisible()
 
 
 def test_without_devices_it_says_what_to_do(

@@ -107,6 +107,8 @@ def test_who_is_away_lacks_what_is_written_meanwhile() -> None:
     found.grow([other])
     assert found.lacking("desk", heads) == 2
     assert found.lacking("lap", heads) is None
+    lasts = [found.last_of("desk", replica, heads) for replica in (first.replica, other.replica)]
+    assert lasts == [1, 0]
     assert found.holders(wanted, heads) == {"desk"}
     assert found.holders({first.replica: 2}, heads) == frozenset()
     assert found.holders({other.replica: 1}, heads) == frozenset()
@@ -125,12 +127,17 @@ def test_who_is_connected_is_asked_itself_once_it_has_said_all() -> None:
         def holds(self, replica: str, seq: int) -> bool:
             return self.answer
 
+        def seq(self, replica: str) -> int:
+            return 7
+
     live = Live()
     said: list[Live] = []
     found.kept["desk"] = Holding(1.0, {})
     found.live["desk"] = found.live["lap"] = lambda: said[0] if said else None
     assert found.holders({first.replica: 1}, heads) == {"desk"}
+    assert [found.last_of(name, first.replica, heads) for name in ("desk", "lap")] == [1, None]
     said.append(live)
+    assert found.last_of("lap", first.replica, heads) == 7
     assert found.holders({first.replica: 1}, heads) == frozenset()
     live.answer = True
     assert found.holders({first.replica: 1}, heads) == {"desk", "lap"}

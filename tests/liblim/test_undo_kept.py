@@ -192,7 +192,6 @@ def test_of_many_documents_the_last_written_keep_it(
 
 VERSION_2 = """
     DROP TABLE receipts;
-    DROP INDEX documents_kind;
     DROP INDEX documents_changed;
     DROP TABLE states;
     ALTER TABLE documents ADD COLUMN state BLOB;
