@@ -235,7 +235,7 @@ class Database:
 
     def put_away(self, oid: str, left: Left) -> None:
         """Store half: save a document that nobody uses any more."""
-        with self.store.derivation():
+        with self.store.transaction():
             self.store.save_state(oid, left.state, left.position)
             if left.undo is not None:
                 self.store.save_undo(oid, left.undo, left.position)
@@ -466,7 +466,7 @@ class Database:
         """
         if summaries is None:
             summaries = [Summary(oid, None, 0, False) for oid in self.store.unlisted(self._types)]
-        with self.store.derivation():
+        with self.store.transaction():
             if self.trust is not None:
                 self.trust.remember_epoch()
             return [entry for summary in summaries if (entry := self._derive(summary)) is not None]

@@ -7,7 +7,7 @@ Positions number the log's changes from 1 in order of arrival, which is a causal
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,8 +100,6 @@ class Store:
         self._db: apsw.Connection = open_connection(path)
         query = "SELECT replica, id FROM replicas"
         self._ids: dict[str, int] = dict(self._db.execute(query))
-        self._relaxed = False
-        """Whether commits are not durable right now; see ``derivation``."""
         self._new: list[str] = []
         """The replicas of the transaction that is open."""
 
@@ -113,35 +111,6 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what the block writes in one go, durably, or not at all."""
-        with errors_in_words(self.path):
-            self._be_durable()
-        with self._all_or_nothing():
-            yield
-
-    @contextmanager
-    def derivation(self) -> Iterator[None]:
-        """Commit what the block derives from the log in one go, or not at all; a power cut may undo it.
-
-        The next durable commit makes it durable, too: both are in one write-ahead log, in this order.
-        """
-        with errors_in_words(self.path):
-            self._db.execute("PRAGMA synchronous = NORMAL")
-        self._relaxed = True
-        try:
-            with self._all_or_nothing():
-                yield
-        finally:
-            with suppress(apsw.Error):  # the disk fails: it is done before the next durable commit
-                self._be_durable()
-
-    def _be_durable(self) -> None:
-        """Have what is committed from now on survive a power cut."""
-        if self._relaxed:
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._relaxed = False
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
         ids, self._new = self._ids, []
         try:
             with errors_in_words(self.path), self._db:
@@ -169,7 +138,6 @@ class Store:
     def set_fact(self, name: str, value: str) -> None:
         """Keep ``value`` under ``name``."""
         with errors_in_words(self.path):
-            self._be_durable()
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     # The log
