@@ -511,21 +511,23 @@ class Database:
     def issue(self, plan: Plan, documents: Mapping[str, Document]) -> None:
         """Document half: write again what is due, and that it was, to be committed in one go."""
         pairs: list[Pair] = []
+        effects: list[tuple[str, list[Effect]]] = []
         for one in plan.due:
             assert one.body is not None
             self._writer.close()
             before = set(self._writer.uncommitted)
-            effects = plan.repeat(one, documents[one.body.oid])
+            effects.append((one.body.oid, plan.repeat(one, documents[one.body.oid])))
             self._writer.close()
             fresh = [new for new in self._writer.uncommitted.values() if new.hash not in before]
             place = Place.of(one.change)
             pairs += [(place, Place.of(new)) for new in fresh] or [(place, None)]
-            self.desk.tell(one.body.oid, effects)
         if pairs:
             record = self.create(Issued)
             for said, new in pairs:
                 record.pairs.add([list(said), list(new) if new is not None else None])
             self.desk.let_go(record)
+        for oid, found in effects:
+            self.desk.tell(oid, found)
 
     # Keys and members
 
