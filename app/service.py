@@ -26,7 +26,6 @@ from app.pairing import Joining, Pairing
 from app.status import Event, Status
 from app.synclog import SyncLog
 from app.whereabouts import Whereabouts, whereabouts
-from app.words import changes_in_words
 from liblim.errors import IdentityLocked, LimError, StoreError
 from liblim.net import LogLine, parse_address
 from liblim.trust import Grant
@@ -337,17 +336,15 @@ class Service:
             await self.online()
 
     async def issue_again(self) -> int:
-        """Write what was set aside once more, as new changes; returns how many changes that says again.
+        """Write what was set aside once more, as new changes; returns in how many notes that is.
 
         Raises LimError.
         """
         await self._network.ready_to_sign()
         issued = await self._open_library.database.issue_again()
         if issued:
-            said = changes_in_words(issued)
-            self._say(
-                "info", f"{said} that had been set aside came into the notes. Read them through."
-            )
+            notes = "1 note" if issued == 1 else f"{issued:,} notes"
+            self._say("info", f"What had been set aside came into {notes}. Read them through.")
         await self._look_aside()
         return issued
 
