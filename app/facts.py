@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.folder import Folder, default_folder
 from app.network import NAME_LENGTH, Network
+from app.notes import NoteRow, Notes
 from app.opening import Opened
 from app.status import SHORT, DeviceStatus, Difference, Mend, SetAside, State, Status
 from app.traffic import Traffic
@@ -32,12 +33,13 @@ def usual_name(folder: Folder) -> str:
 class Facts:
     """Puts the status together, and remembers what takes more than one look."""
 
-    def __init__(self, opened: Opened, network: Network) -> None:
-        """Tell of this library on this network."""
+    def __init__(self, opened: Opened, network: Network, notes: Notes) -> None:
+        """Tell of this library, with these notes, on this network."""
         self._database, self._vault = opened.database, opened.vault
-        self._network = network
+        self._network, self._notes = network, notes
         self._traffic = Traffic()
-        self.aside: tuple[SetAside, ...] = ()
+        self.aside: Sequence[Aside] = ()
+        """What is set aside, as the database told last."""
 
     def look(self) -> list[PeerStatus]:
         """How the devices stand now; call it whenever they may stand otherwise."""
@@ -71,7 +73,7 @@ class Facts:
             adding=adding,
             discovery=network.discovery is not None,
             discovery_problem=network.discovery.problem if network.discovery else "",
-            aside=self.aside,
+            aside=set_aside(self.aside, self._notes.rows, self.name_of),
             log_problem=log_problem,
         )
 
@@ -168,9 +170,9 @@ def _state(peer: PeerStatus) -> State:
 
 
 def set_aside(
-    found: Iterable[Aside], titles: Mapping[str, str], name_of: Callable[[str], str]
+    found: Iterable[Aside], rows: Mapping[str, NoteRow], name_of: Callable[[str], str]
 ) -> tuple[SetAside, ...]:
-    """What was set aside, put together by who wrote it; ``titles`` are those of notes, by oid."""
+    """What was set aside, put together by who wrote it; ``rows`` are the notes, by oid."""
     by_device: dict[str, list[Aside]] = {}
     for one in found:
         by_device.setdefault(one.device, []).append(one)
@@ -179,7 +181,7 @@ def set_aside(
             device=device,
             name=name_of(device),
             changes=len(ones),
-            notes=tuple(dict.fromkeys(titles[one.oid] for one in ones if one.oid in titles)),
+            notes=tuple(dict.fromkeys(rows[one.oid].title for one in ones if one.oid in rows)),
             last=max(one.at for one in ones) / 1000,
             reason=ones[0].reason,
         )

@@ -140,7 +140,7 @@ def _log(result: list[Any]) -> None:
 
 
 def _issued(result: int) -> None:
-    print("Nothing is set aside." if not result else f"Issued again, in {result:,} notes.")
+    print(f"Issued again: {changes_in_words(result)}." if result else "Nothing is set aside.")
 
 
 PRINT: dict[str, Callable[[Any], None]] = {

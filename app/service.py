@@ -14,7 +14,7 @@ from typing import Any
 
 from app import commands, kept, opening
 from app.control import ControlServer
-from app.facts import Facts, set_aside, usual_name
+from app.facts import Facts, usual_name
 from app.folder import Folder
 from app.joining import Joiner
 from app.kept import Kept
@@ -26,6 +26,7 @@ from app.pairing import Joining, Pairing
 from app.status import Event, Status
 from app.synclog import SyncLog
 from app.whereabouts import Whereabouts, whereabouts
+from app.words import changes_in_words
 from liblim.errors import IdentityLocked, LimError, StoreError
 from liblim.net import LogLine, parse_address
 from liblim.trust import Grant
@@ -139,7 +140,7 @@ class Service:
             listen=self._listen or (NOWHERE if aside else ""),
             discovery=self._discovery and self._remembered and not aside,
         )
-        self._facts, self._milestones = Facts(opened, self._network), Milestones()
+        self._facts, self._milestones = Facts(opened, self._network, self.notes), Milestones()
         self._network.on_change = self.changed
         self._network.on_event = self._log
         node = self._network.node
@@ -158,7 +159,7 @@ class Service:
             return
         self._wants_online = True
         await self._network.go()
-        self.changed()
+        await self._look_aside()
 
     async def stop(self) -> None:
         """Make everything durable, say goodbye, and let go of the folder.
@@ -312,24 +313,24 @@ class Service:
             await self.online()
 
     async def issue_again(self) -> int:
-        """Write what was set aside once more, as new changes; returns in how many notes that is.
+        """Write what was set aside once more, as new changes; returns how many changes that says again.
 
         Raises LimError.
         """
         await self.look(to_write=True)
-        written = await self._open_library.database.issue_again()
-        notes = "1 note" if written == 1 else f"{written:,} notes"
-        self._say("info", f"What was set aside was issued again, in {notes}. Read them through.")
+        issued = await self._open_library.database.issue_again()
+        if issued:
+            said = changes_in_words(issued)
+            self._say(
+                "info", f"{said} that had been set aside came into the notes. Read them through."
+            )
         await self._look_aside()
-        return written
+        return issued
 
     async def _look_aside(self) -> None:
         """See what was set aside."""
         with suppress(StoreError):  # the status says so, and it is looked at again
-            found = await self._open_library.database.aside()
-            rows = self.notes.rows
-            titles = {one.oid: rows[one.oid].title for one in found if one.oid in rows}
-            self._facts.aside = set_aside(found, titles, self._facts.name_of)
+            self._facts.aside = await self._open_library.database.aside()
         self.changed()
 
     async def rename(self, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.facts import REMOVED_US, device_status, set_aside
+from app.notes import NoteRow
 from app.status import Mend, SetAside, State
 from liblim.reissue import Aside
 from tests.app.peers import peer
@@ -43,9 +44,13 @@ def aside(device: str, at: int, oid: str = "") -> Aside:
     return Aside(b"", device, "r", 1, at, oid, "another has its number")
 
 
+NAMED = (("x", "Bread"), ("y", ""))
+
+
 def test_what_was_set_aside_is_told_by_who_wrote_it() -> None:
     found = [aside("b", 5000, "x"), aside("a", 9000), aside("b", 2000, "y"), aside("b", 3000, "x")]
-    told = set_aside(found, {"x": "Bread", "y": ""}, {"a": "Desk", "b": "Lap"}.__getitem__)
+    rows = {oid: NoteRow(oid, title, "", 0, False, False, False) for oid, title in NAMED}
+    told = set_aside(found, rows, {"a": "Desk", "b": "Lap"}.__getitem__)
     assert told == (
         SetAside("a", "Desk", 1, (), 9.0, "another has its number"),
         SetAside("b", "Lap", 3, ("Bread", ""), 5.0, "another has its number"),

@@ -20,6 +20,7 @@ from app.facts import REMOVED_US
 from app.folder import AlreadyRunning, Folder
 from app.service import Service
 from app.status import State
+from liblim.change import Range
 from liblim.errors import LimError, StoreTooNew
 from liblim.net import parse_address
 from liblim.net.discovery import Discovery, Found
@@ -85,6 +86,33 @@ async def test_a_full_disk_is_told_in_the_log_and_its_end_too(desk: Service) -> 
     assert told[0] == ("error", "The disk is full.")
     assert told[1][0] == "info"
     assert desk.status().problem == ""
+
+
+@pytest.mark.asyncio
+async def test_what_was_set_aside_is_named_and_issued_again(desk: Service, lap: Service) -> None:
+    oid = await write(desk, "Bread")
+    await pair(desk, lap)
+    await in_step(desk, lap)
+    known = dict(desk._open_library.database.heads)
+    await desk.stop()
+    await lap.notes.append(oid, "and butter")
+    there = lap._open_library.database
+    replica = there.core.writer.replica
+    first = known[replica].seq + 1 if replica in known else 1
+    (change,) = await there.read([Range(replica, first, first)], 1, 10**6)
+    await desk.start()
+    here = desk._open_library.database
+    await here.load_trust()
+    await here._on_thread(here.core.store.set_aside, change, there.device, "a fork")
+    desk._say("error", "as the node says of it")
+    await until(desk, lambda: desk.status().aside)
+    (found,) = desk.status().aside
+    assert (found.name, found.changes, found.notes) == (lap.name, 1, ("Bread",))
+    assert await desk.issue_again() == 1
+    assert desk.status().aside == ()
+    assert await desk.notes.text(oid) == "Bread\nand butter"
+    assert "1 change that had been set aside" in desk.events[-1].text
+    assert await desk.issue_again() == 0
 
 
 @pytest.mark.asyncio
