@@ -317,7 +317,7 @@ class Service:
 
         Raises LimError.
         """
-        await self.look(to_write=True)
+        await self._network.ready_to_sign()
         issued = await self._open_library.database.issue_again()
         if issued:
             said = changes_in_words(issued)
