@@ -81,7 +81,7 @@ class Facts:
         return device_status(
             peer,
             differing=self._differences(peer),
-            flow=self._traffic.flow(peer.device),
+            flow=self._traffic.flow(peer.device) if self._network.online else None,
             progress=self._traffic.progress(peer.device),
         )
 

@@ -99,7 +99,7 @@ def _device(device: DeviceStatus, now: float) -> None:
     }
     if device.flow is not None and _prints("▁█"):
         into, out = map(_bars, (device.flow.bytes_in, device.flow.bytes_out))
-        facts[f"last {device.flow.seconds / 60:.0f} min"] = f"in {into}  out {out}"
+        facts["lately"] = f"in {into}  out {out}, in {device.flow.step:.0f} s each"
     if device.error:
         facts["last error"] = device.error
     when = device.trouble_in_words(now)

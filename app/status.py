@@ -49,7 +49,10 @@ class Mend(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What went in and out of late, a number for each ``step`` seconds, the last being now."""
+    """What went in and out of late, a number for each ``step`` seconds, the last being now.
+
+    It begins no earlier than anybody looked.
+    """
 
     step: float
     changes_in: tuple[int, ...]
@@ -191,6 +194,8 @@ class DeviceStatus:
             return f"identical, {self.digest[:SHORT]}"
         if self.differing:
             return f"differs in changes by {names_in_words(one.name for one in self.differing)}"
+        if not self.connected and self.confirmed is not None and self.they_lack == 0:
+            return "held all that is here when it was last heard of"
         return UNKNOWN if self.identical is None else "not identical yet"
 
     @property

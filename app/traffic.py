@@ -15,7 +15,7 @@ from liblim.net import PeerStatus
 STEP = 20.0
 """Seconds of one point of the graph."""
 POINTS = 30
-"""Points of the graph: ten minutes in all."""
+"""Points of the graph at most: ten minutes in all."""
 
 _Counts = tuple[int, int, int, int]
 _NOTHING: _Counts = (0, 0, 0, 0)
@@ -87,8 +87,7 @@ class _Followed:
         self._out.look(peer.they_lack)
 
     def flow(self) -> Flow:
-        points = [_NOTHING] * (POINTS - len(self._points)) + list(self._points)
-        changes_in, changes_out, bytes_in, bytes_out = zip(*points, strict=True)
+        changes_in, changes_out, bytes_in, bytes_out = zip(*self._points, strict=True)
         return Flow(STEP, changes_in, changes_out, bytes_in, bytes_out)
 
     def progress(self) -> Progress:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import sqrt
+import math
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.status import LITTLE, Flow
+from app.traffic import POINTS
 from app.words import changes_in_words, size_in_words
 from ui import theme
 
@@ -49,9 +50,9 @@ class FlowGraph(QWidget):
         self.update()
 
     def _in_words(self, flow: Flow) -> str:
-        text = self.tr("Last {minutes} minutes\nIn (above): {into}\nOut (below): {out}")
+        text = self.tr("In the last {minutes} min\nIn (above): {into}\nOut (below): {out}")
         return text.format(
-            minutes=round(flow.seconds / 60),
+            minutes=math.ceil(flow.seconds / 60),
             into=_amount(flow.changes_in, flow.bytes_in),
             out=_amount(flow.changes_out, flow.bytes_out),
         )
@@ -67,20 +68,22 @@ class FlowGraph(QWidget):
             painter.drawText(half, Qt.AlignmentFlag.AlignVCenter, word)
         painter.fillRect(0, middle, self.width(), 1, QColor(theme.colours.line_strong))
         if self._flow is not None:
-            top = sqrt(max(LITTLE, *self._flow.bytes_in, *self._flow.bytes_out))
+            top = math.sqrt(max(LITTLE, *self._flow.bytes_in, *self._flow.bytes_out))
             room = middle - 1
             for numbers, colour, up in (
                 (self._flow.bytes_in, theme.colours.busy, True),
                 (self._flow.bytes_out, theme.colours.good, False),
             ):
-                self._draw(painter, [room * sqrt(n) / top for n in numbers], QColor(colour), up)
+                self._draw(
+                    painter, [room * math.sqrt(n) / top for n in numbers], QColor(colour), up
+                )
         painter.end()
 
     def _draw(self, painter: QPainter, heights: list[float], colour: QColor, up: bool) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colour)
-        step, middle = self.width() / len(heights), self.height() // 2
-        for at, height in enumerate(heights):
+        step, middle = self.width() / POINTS, self.height() // 2
+        for at, height in enumerate(heights, POINTS - len(heights)):
             if height:
                 tall = max(1.0, height)
                 top = middle - tall if up else middle + 1

@@ -245,6 +245,8 @@ def test_contents() -> None:
     assert device().contents == "identical, eeeeeeee"
     assert device(identical=False).contents == "not identical yet"
     assert device(identical=None).contents == "not known now"
+    away = device(state=State.AWAY, identical=None, they_lack=0, confirmed=NOW)
+    assert away.contents == "held all that is here when it was last heard of"
 
 
 @pytest.mark.parametrize("at", [2.0**53, -(2.0**53), 1e300, -1e300])

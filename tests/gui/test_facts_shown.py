@@ -14,6 +14,7 @@ from PySide6.QtNetwork import QNetworkInformation
 from pytestqt.qtbot import QtBot
 
 from app.status import Difference, Flow, Mend, Progress, SetAside, State
+from app.traffic import POINTS
 from liblim.errors import LimError
 from tests.gui.syncing import (
     LAPTOP,
@@ -67,10 +68,10 @@ def flow(*octets: int) -> Flow:
 def colours(graph: FlowGraph) -> list[str]:
     """The colour in the middle of each point's bar, just above the middle line."""
     image = graph.grab().toImage()
-    points, wide = 4, graph.width() / 4
+    wide = graph.width() / POINTS
     return [
         image.pixelColor(round((at + 0.5) * wide), graph.height() // 2 - 1).name()
-        for at in range(points)
+        for at in range(POINTS - 4, POINTS)
     ]
 
 
@@ -82,7 +83,7 @@ def test_the_graph_shows_when_something_came_in(qtbot: QtBot) -> None:
     busy = QColor(theme.colours.busy).name()
     assert [colour == busy for colour in colours(graph)] == [False, True, False, True]
     assert graph.summary.splitlines() == [
-        "Last 1 minutes",
+        "In the last 1 min",
         "In (above): 3 changes, 90.0 kB",
         "Out (below): 0 changes, 0 B",
     ]
