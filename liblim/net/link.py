@@ -203,6 +203,11 @@ class Link:
             self.session.tick(self._loop.time())
             self._pump()
 
+    def nudge(self) -> None:
+        """See whether the peer is there, and ask it again for what it did not give."""
+        self.session.nudge(self._loop.time())
+        self._pump()
+
     def refuse(self, error: LimError) -> None:
         """Close the connection with a reason."""
         self.session.refuse(error)
@@ -268,7 +273,7 @@ class Link:
             return now + self._timing.linger
         due = self.session.next_timer()
         if self._writer.transport.get_write_buffer_size():
-            due = min(due or now + self._timing.write, now + self._timing.write / 4)
+            due = min(due or now + self._timing.write, now + self._timing.write / 8)
         return due
 
     def _stop_timer(self) -> None:

@@ -27,8 +27,20 @@ from liblim.net.roster import Roster
 from liblim.net.timing import Timing
 from liblim.net.tls import SYNC, client_context
 from liblim.net.upkeep import Upkeep
+from liblim.net.wake import WakeWatch
 from liblim.peers import PeerRecord
-from liblim.sync import Claims, Closed, Heard, Ohai, Ready, Session, Unknown, refusal
+from liblim.sync import (
+    HANGING,
+    Claims,
+    Closed,
+    Hangs,
+    Heard,
+    Ohai,
+    Ready,
+    Session,
+    Unknown,
+    refusal,
+)
 from liblim.sync.messages import on_one_line
 from liblim.sync.refusals import REFUSALS
 
@@ -88,6 +100,7 @@ class Node:
             do=self._do,
         )
         self._upkeep = Upkeep(database, self.membership, timing, random, self._trouble)
+        self._wake_watch = WakeWatch(clock, timing, self._woke)
         self._links: dict[Link, asyncio.Task[None]] = {}
         self._claims = Claims()
         self._claims.on_free = self._freed
@@ -155,6 +168,7 @@ class Node:
         self._confirmations.begin()
         self._roster.begin()
         self._upkeep.begin(self.listening)
+        self._wake_watch.begin()
         self._look_around()
         self.changed()
 
@@ -169,6 +183,7 @@ class Node:
         self.listening = None
         self.pairing.port = 0
         await self.pairing.stop()
+        self._wake_watch.stop()
         await self._upkeep.stop()
         await self._roster.stop()
         for link in list(self._links):
@@ -185,6 +200,12 @@ class Node:
         """Try all devices at once: the network is back, the computer woke, somebody asked."""
         self._upkeep.ask()
         self._roster.nudge()
+        for link in list(self._links):
+            link.nudge()
+
+    def _woke(self) -> None:
+        self._say("info", "", "This computer woke from sleep: all devices are tried at once.")
+        self.sync_now()
 
     def remember(self, device: str, address: Address) -> None:
         """Dial a device at this address from now on: it was there a moment ago."""
@@ -312,6 +333,12 @@ class Node:
                 self._closed(peer, link, notice)
             case Heard(receipt):
                 self._confirmations.heard(link, receipt)
+            case Hangs():
+                text = (
+                    f"has not acknowledged anything for {HANGING:.0f} seconds, though it answers."
+                )
+                mend = "If it does not go on, look at its disk, or restart the program there."
+                self._say("warning", link.device, f"{peer.label} {text} {mend}")
             case Unknown(verb):
                 text = (
                     f"said {verb}, which this version does not know. It was passed over; an "

@@ -17,14 +17,16 @@ class Timing(NamedTuple):
     """For who connects to us to finish the handshake of TLS."""
     greeting: float = GREETING_TIMEOUT
     """For a peer to say ``ØHAI``."""
-    write: float = 15.0
-    """For a peer to take anything of what is sent."""
+    write: float = 12.0
+    """For a peer to take anything of what is sent; looked at eight times."""
     linger: float = 1.0
     """For a peer to read our last words."""
     first_retry: float = 1.0
     last_retry: float = 60.0
     upkeep: float = 60.0
     """Until this device looks again whether its own addresses have changed."""
+    look: float = 2.0
+    """Until the clocks are compared again, to see whether the computer slept."""
     tend: float = 2.0
     """At most, until this device hands out keys that others may be about to hand out, too."""
 

@@ -26,6 +26,10 @@ class Arrived(NamedTuple):
     changes: list[Change]
 
 
+class Hangs(NamedTuple):
+    """The peer answers, and says nothing about what it was given."""
+
+
 class Heard(NamedTuple):
     """The peer handed on a receipt, its own or another device's."""
 
@@ -61,4 +65,4 @@ class Closed(NamedTuple):
         return self.code != "left"
 
 
-Event: TypeAlias = Welcomed | Ready | Arrived | Heard | Wanted | Unknown | Closed
+Event: TypeAlias = Welcomed | Ready | Arrived | Hangs | Heard | Wanted | Unknown | Closed

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from liblim.change import Change, Range
 from liblim.sync.belief import NONE, Belief
 from liblim.sync.claims import Claims
-from liblim.sync.events import Arrived, Event, Ready, Wanted
+from liblim.sync.events import Arrived, Event, Hangs, Ready, Wanted
 from liblim.sync.log import LogView
 from liblim.sync.messages import Icanhaz, Ihaz, Kthx, Message, Ucanhaz
 from liblim.sync.outbox import Outbox
@@ -15,6 +15,8 @@ from liblim.sync.pull import Pull
 
 REST = 2.0
 """Seconds that digests may differ for no known reason until all heads are asked for."""
+HANGING = 10.0
+"""Seconds without a word on what a peer was given until it is said to hang."""
 MAX_AUDITS = 2
 """How often that is done until our log changes."""
 
@@ -40,6 +42,9 @@ class Exchange:
         self._answering = self._lacked = 0
         self._audit: float | None = None
         self._audits = 0
+        self._owing: float | None = None
+        self._owed_for = 0
+        self._hangs = False
 
     def events(self) -> list[Event]:
         """What the shell has to do since the last call."""
@@ -80,6 +85,7 @@ class Exchange:
         self._stated(message)
 
     def _stated(self, message: Ihaz | Kthx) -> None:
+        self._owing, self._hangs = None, False
         self.count, self.digest = message.count, message.digest
         if self.identical:
             self.belief.assume_equal()
@@ -145,18 +151,36 @@ class Exchange:
         request = self._pull.next_request(self.belief, now)
         if request is not None:
             self.outbox.say(request)
+        self._watch_debts(now)
         if not self._unexplained():
             self._audit = None
         elif self._audit is None:
             self._audit = now + REST
 
+    def _watch_debts(self, now: float) -> None:
+        """Note since when the peer owes its word on what it was given; while more is given, it has time."""
+        if not self.outbox.owed:
+            self._owing, self._hangs = None, False
+        elif self._owing is None or self._owed_for != self.outbox.given:
+            self._owing, self._owed_for = now, self.outbox.given
+
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._pull.expire(now)
+        self._watch_debts(now)
+        if self._owing is not None and now >= self._owing + HANGING and not self._hangs:
+            self._hangs = True
+            self._events.append(Hangs())
         if self._audit is not None and now >= self._audit:
             self._audit = None
             self._audits += 1
             self.outbox.say(self._pull.ask_for_listing(now))
+
+    def nudge(self, now: float) -> None:
+        """Ask again for what was given up: somebody wants to know."""
+        self._pull.encourage()
+        self._audits = 0
+        self.go_on(now)
 
     def progressing(self, now: float) -> None:
         """Take note that a long line is still coming in."""
@@ -165,7 +189,9 @@ class Exchange:
     @property
     def timer(self) -> float | None:
         """When ``tick`` has something to do."""
-        return min((t for t in (self._pull.timer, self._audit) if t is not None), default=None)
+        hanging = None if self._owing is None or self._hangs else self._owing + HANGING
+        times = self._pull.timer, self._audit, hanging
+        return min((time for time in times if time is not None), default=None)
 
     def _unexplained(self) -> bool:
         """Whether digests differ though neither side seems to lack anything, and all is at rest."""
@@ -198,6 +224,8 @@ class Exchange:
             return "changes that it has and does not give"
         if not self.belief.complete:
             return "its list of changes"
+        if self._hangs:
+            return "its word on what we sent: it answers, and seems to hang"
         if self.outbox.unacknowledged:
             return "its word that it has committed what we sent"
         return ""

@@ -23,10 +23,6 @@ class LogView(Protocol):
         """This device's id, 32 hex digits."""
 
     @property
-    def log_id(self) -> str:
-        """The log's id, 32 hex digits."""
-
-    @property
     def heads(self) -> Mapping[str, Head]:
         """The last change of every replica."""
 
@@ -37,7 +33,3 @@ class LogView(Protocol):
     @property
     def digest(self) -> str:
         """The digest over the heads, as hex."""
-
-    @property
-    def position(self) -> int:
-        """The position of the last change."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, NamedTuple
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from liblim.change import MAX_COUNTER, Change, Counter, Hash, Identifier, Range, ReplicaId
 from liblim.receipt import Receipt
@@ -69,24 +69,20 @@ class Ohai(Message, frozen=True):
     name: Name = ""
     agent: Name = ""
     features: Annotated[tuple[Feature, ...], Meta(max_length=16)] = ()
-    log: Identifier | None = None
-    holds: Annotated[dict[Identifier, Natural], Meta(max_length=16)] = field(default_factory=dict)
     port: Port = 0
 
 
 class Ihaz(Message, frozen=True):
     """What I have.
 
-    ``page`` 0 amends what I said before; 1, 2, 3 … are a complete listing of the heads that changed
-    after my position ``since``, and ``more`` says that another page follows.
+    ``page`` 0 amends what I said before; 1, 2, 3 … are a complete listing of my heads, and ``more`` says
+    that another page follows.
     """
 
     verb: ClassVar[str] = "IHAZ"
 
     count: Natural
     digest: Digest
-    position: Natural = 0
-    since: Natural = 0
     page: Natural = 0
     more: bool = False
     heads: Entries = ()
@@ -120,7 +116,6 @@ class Kthx(Message, frozen=True):
 
     count: Natural
     digest: Digest
-    position: Natural = 0
     heads: Entries = ()
 
 

@@ -113,6 +113,16 @@ class Outbox:
         """How many pushed changes the peer has not acknowledged."""
         return len(self._unacknowledged)
 
+    @property
+    def owed(self) -> bool:
+        """Whether the peer has not said that it holds all that it was given."""
+        return bool(self._unacknowledged or self._given)
+
+    @property
+    def given(self) -> int:
+        """Changes that were given, or pushed and not composed yet."""
+        return self.changes_out + len(self._pushes)
+
     # Pushing
 
     def _push(self, change: Change) -> bool:
@@ -184,7 +194,7 @@ class Outbox:
             return None
         self._stale = False
         log = self._log
-        return Kthx(log.count, log.digest, log.position, tuple(self._take(held)))
+        return Kthx(log.count, log.digest, tuple(self._take(held)))
 
     def _next_push(self) -> Message | None:
         if not self._pushes:
@@ -209,7 +219,7 @@ class Outbox:
     def _ihaz(self, entries: Iterable[Entry], page: int = 0, *, more: bool = False) -> Message:
         self._stale = False
         log = self._log
-        return Ihaz(log.count, log.digest, log.position, 0, page, more, tuple(entries))
+        return Ihaz(log.count, log.digest, page, more, tuple(entries))
 
     def _next_of_window(self) -> Message | None:
         if not self._window:

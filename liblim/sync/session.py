@@ -91,7 +91,7 @@ class Session:
         """Greet the peer: ``data_to_send`` has our ``ØHAI`` at once.
 
         ``peer`` is the device at the other end, as the connection has proved it; ``port`` is where we
-        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its ``ØHAI``; ``claims`` are
+        listen, 0 if nowhere; ``patience`` is how many seconds the peer has for its greeting; ``claims`` are
         shared with the log's other sessions.
         """
         self.state = State.GREETING
@@ -105,7 +105,6 @@ class Session:
             device=log.device,
             name=name[:128],
             agent=agent[:128],
-            log=log.log_id,
             port=port,
         )
         self._patience = patience
@@ -198,6 +197,13 @@ class Session:
         if self.state is State.OPEN:
             self._exchange.outbox.hand_on(receipt)
 
+    def nudge(self, now: float) -> None:
+        """Ask whether the peer is there, and again for what it did not give."""
+        if self.state is State.OPEN:
+            self._say(self._keepalive.ask(now))
+            self._exchange.nudge(now)
+            self._go_on(now)
+
     # The greeting
 
     def _greeted(self, theirs: Ohai, now: float) -> None:
@@ -253,7 +259,7 @@ class Session:
 
     def tick(self, now: float) -> None:
         """Do what is due; call it at the time that ``next_timer`` says, or any time."""
-        if self.state is State.GREETING and now >= self._greet_by:
+        if self._ungreeted and now >= self._greet_by:
             self.refuse(refusal("too-late", f"{self._patience:g}"))
         if self.state is not State.OPEN:
             return
@@ -265,13 +271,20 @@ class Session:
         self._exchange.tick(now)
         self._go_on(now)
 
+    @property
+    def _ungreeted(self) -> bool:
+        """Whether the peer has still to say hello: who it is, and that it accepts us."""
+        return self.state is State.GREETING or (self.state is State.OPEN and self.count is None)
+
     def next_timer(self) -> float | None:
         """When to call ``tick``; ``None`` if there is nothing to wait for."""
+        if self.state is State.CLOSED:
+            return None
         if self.state is State.GREETING:
             return self._greet_by
-        if self.state is not State.OPEN:
-            return None
         times = [self._keepalive.ask_at, self._exchange.timer]
+        if self._ungreeted:
+            times.append(self._greet_by)
         if not self._exchange.committing:
             times.append(self._keepalive.dead_at)
         return min(time for time in times if time is not None)

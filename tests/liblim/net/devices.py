@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from random import Random
@@ -81,12 +82,20 @@ class WatchedNode(Node):
 class Device:
     """A database in memory on the network."""
 
-    def __init__(self, database: AsyncDatabase, name: str, timing: Timing) -> None:
+    def __init__(
+        self,
+        database: AsyncDatabase,
+        name: str,
+        timing: Timing,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.name = name
         self.database = database
         self.lines: list[LogLine] = []
         self._something = asyncio.Event()
-        self.node = WatchedNode(database, agent="test/1", timing=timing, random=Random(1))
+        self.node = WatchedNode(
+            database, agent="test/1", timing=timing, random=Random(1), clock=clock
+        )
         self.node.on_event = self._line
         self.node.on_change = self._something.set
         database.subscribe(lambda _: self._something.set())
@@ -167,10 +176,11 @@ async def device(
     database: AsyncDatabase | None = None,
     port: int = 0,
     unheard: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Device]:
     """A device that listens on some port, or nowhere, until the end of the block."""
     own = database or await new_database()
-    found = Device(own, name, timing)
+    found = Device(own, name, timing, clock)
     await own.load_trust()
     if own.device in own.ledger.members:
         await found.node.membership.rename(own.device, name)

@@ -19,7 +19,6 @@ class MemoryLog:
     def __init__(self, letter: str, library: str = LIBRARY, room: int = 1000) -> None:
         self.library = library
         self.device = letter * 32
-        self.log_id = letter * 32
         self.heads: dict[str, Head] = {}
         self.changes: list[Change] = []
         self.waiting: list[Change] = []
@@ -28,8 +27,6 @@ class MemoryLog:
     @property
     def count(self) -> int:
         return len(self.changes)
-
-    position = count
 
     @property
     def digest(self) -> str:

@@ -35,14 +35,14 @@ HEAD = Entry(replica("a"), 3, bytes(32))
 
 MESSAGES: list[Message] = [
     Ohai(1, A, B),
-    Ohai(1, A, B, "Desk 🖥", "test/1", ("pack", "x"), A, {B: 7}, port=65535),
+    Ohai(1, A, B, "Desk 🖥", "test/1", ("pack", "x"), port=65535),
     Ihaz(0, DIGEST),
-    Ihaz(2**53 - 1, DIGEST, 5, 4, 2, True, (HEAD, HEAD)),
+    Ihaz(2**53 - 1, DIGEST, 2, True, (HEAD, HEAD)),
     Icanhaz(1),
     Icanhaz(2, (Range(replica("a"), 1, 2**53 - 1),), 1, 1),
     Ucanhaz(CHANGE),
     Ucanhaz(CHANGE, 3, 256),
-    Kthx(1, DIGEST, 1, (HEAD,)),
+    Kthx(1, DIGEST, (HEAD,)),
     Igotz(Receipt(A, 1, B, b"sealed", bytes(64))),
     Sup(1),
     Nm(1),

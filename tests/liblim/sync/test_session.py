@@ -124,12 +124,11 @@ def test_new_changes_are_pushed_and_acknowledged() -> None:
     assert receipt == Kthx(
         2,
         b.log.digest,
-        2,
         ((change.replica, 2, change.hash),),  # type: ignore[arg-type]
     )
     a.give(encode(receipt))
     (summary,) = messages(a.take(0))
-    assert summary == Ihaz(2, a.log.digest, 2)
+    assert summary == Ihaz(2, a.log.digest)
     b.give(encode(summary))
     converged(a, b)
     assert len(said(b, Icanhaz)) == asked
