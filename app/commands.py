@@ -40,6 +40,7 @@ async def _raise(service: Service, arguments: Arguments) -> Any:
 
 async def _status(service: Service, arguments: Arguments) -> Any:
     await service.look()
+    await service.look_into()
     return plain(service.status())
 
 

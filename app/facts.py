@@ -40,6 +40,8 @@ class Facts:
         self._traffic = Traffic()
         self.aside: Sequence[Aside] = ()
         """What is set aside, as the database told last."""
+        self.unshown = 0
+        """How many changes cannot be shown, as the database told last."""
 
     def look(self) -> list[PeerStatus]:
         """How the devices stand now; call it whenever they may stand otherwise."""
@@ -74,6 +76,7 @@ class Facts:
             discovery=network.discovery is not None,
             discovery_problem=network.discovery.problem if network.discovery else "",
             aside=set_aside(self.aside, self._notes.rows, self.name_of),
+            unshown=self.unshown,
             log_problem=log_problem,
         )
 

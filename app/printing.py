@@ -75,6 +75,8 @@ def _status(result: dict[str, Any]) -> None:
     print(plainly(status.line()))
     if status.log_problem:
         print(f"The sync log cannot be written: {status.log_problem}")
+    if status.unshown:
+        print(status.unshown_in_words)
     _aside(status.aside, time.time())
     if not status.devices:
         print("Paired with no device. 'limnotes pair --show' begins.")

@@ -33,6 +33,8 @@ from liblim.trust import Grant
 
 __all__ = ["AGENT", "MOVED", "NAME_LENGTH", "NOWHERE", "Service"]
 
+LOOK_INTO = 30.0
+"""Seconds between two looks for what no note shows, while the log grows."""
 MOVED = (
     "This data folder was made on another computer. If it was moved here, and is used there no more, run "
     "'limnotes identity keep'. If it is a copy, run 'limnotes identity new': it gets a key of its own."
@@ -140,6 +142,7 @@ class Service:
             listen=self._listen or (NOWHERE if aside else ""),
             discovery=self._discovery and self._remembered and not aside,
         )
+        self._looked = 0, time.monotonic()
         self._facts, self._milestones = Facts(opened, self._network, self.notes), Milestones()
         self._network.on_change = self.changed
         self._network.on_event = self._log
@@ -159,7 +162,7 @@ class Service:
             return
         self._wants_online = True
         await self._network.go()
-        await self._look_aside()
+        await self.look_into()
 
     async def stop(self) -> None:
         """Make everything durable, say goodbye, and let go of the folder.
@@ -199,7 +202,6 @@ class Service:
             await self._network.unlock()
         else:
             await self._network.look()
-            await self._look_aside()
 
     # Facts
 
@@ -258,7 +260,11 @@ class Service:
             return
         self._remember_name()
         peers = self._facts.look()
-        for line in self._milestones.look(self._opened.database.problem, peers):
+        database, (count, when) = self._opened.database, self._looked
+        if database.count != count and when + LOOK_INTO < time.monotonic() and self._wants_online:
+            self._looked = database.count, time.monotonic()
+            self.do(self.look_into())
+        for line in self._milestones.look(database.problem, peers):
             self._log(LogLine(time.time(), *line))
         if self._joiner.pending:
             self._joiner.add_when_due(any(one.connected and one.we_lack == 0 for one in peers))
@@ -326,6 +332,14 @@ class Service:
             )
         await self._look_aside()
         return issued
+
+    async def look_into(self) -> None:
+        """See what the log holds that no note shows; ``status`` tells of it."""
+        database = self._open_library.database
+        self._looked = database.count, time.monotonic()
+        with suppress(StoreError):
+            self._facts.unshown = await database.unshown()
+        await self._look_aside()
 
     async def _look_aside(self) -> None:
         """See what was set aside."""

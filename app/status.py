@@ -313,6 +313,8 @@ class Status:
     """Why devices nearby cannot be found, as a sentence."""
     aside: tuple[SetAside, ...] = ()
     """Changes that contradict others, by the device that wrote them: none of them is in any note."""
+    unshown: int = 0
+    """Changes that are kept and passed on, and that this version, or this device's keys, cannot read."""
     log_problem: str = ""
     """Why the sync log cannot be written to disk; empty if it can."""
 
@@ -320,6 +322,17 @@ class Status:
     def place(self) -> str:
         """Where this device listens, in words; empty where it does not."""
         return f"port {self.listening[1:]}" if self.listening[:1] == ":" else self.listening
+
+    @property
+    def unshown_in_words(self) -> str:
+        """What is not shown, and what to do; empty where all is."""
+        if not self.unshown:
+            return ""
+        are, them = ("is", "it") if self.unshown == 1 else ("are", "them")
+        return (
+            f"{changes_in_words(self.unshown)} {are} kept and passed on, and cannot be shown here: an "
+            f"update of this program, or a key that is still to come, shows {them}."
+        )
 
     @property
     def short_digest(self) -> str:

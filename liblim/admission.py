@@ -289,6 +289,9 @@ class Admission:
         except (ChangeError, _Early):
             return
         self._outside.append(Outside(change, device, body))
+        # With the key of an epoch that is announced there, what is set aside can be read, and issued again.
+        for key in self._sealer.learn(change, body).epochs:
+            self._unlocked |= self._store.save_epoch(key)
 
     def _authenticate(self, change: Change, device: str) -> None:
         """Check who wrote a change: by its own signature, or by one over a later change of its run.

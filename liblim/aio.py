@@ -376,6 +376,13 @@ class AsyncDatabase:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return await self._on_thread(self.core.read, ranges, changes, octets)
 
+    async def unshown(self) -> int:
+        """How many changes are kept and passed on, and wait for a newer version of the program or a key.
+
+        Raises StoreError.
+        """
+        return await self._on_thread(self.core.unshown)
+
     # What was set aside
 
     async def aside(self) -> list[Aside]:

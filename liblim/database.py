@@ -452,6 +452,10 @@ class Database:
         """Changes of the log in order of arrival; see ``Store.read``."""
         return self.store.read(ranges, changes, octets)
 
+    def unshown(self) -> int:
+        """Store half: how many changes are kept and passed on, and wait for a newer version or a key."""
+        return self.store.unshown(self._types)
+
     def rebuild(self) -> list[Entry]:
         """Make all derived state again from the log."""
         self._admission.read_again()

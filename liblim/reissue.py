@@ -18,11 +18,13 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
-from liblim.change import Body, Change, Header
+from liblim.change import Body, Change, Header, ReplicaId
+from liblim.change import Counter as Count
 from liblim.crdt import Anchor, Bias, Counter, Flag, GrowSet, Register, Set, Splice, Text
 from liblim.crdt.ops import BEGINNING, Id, Op, read_ref, width
 from liblim.document import Document, Effect
@@ -54,9 +56,9 @@ class Issued(Document):
 class Place(NamedTuple):
     """A change by its place and its hash (hex)."""
 
-    replica: str
-    seq: int
-    hash: str
+    replica: ReplicaId
+    seq: Count
+    hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}\\Z")]
 
     @classmethod
     def of(cls, change: Change) -> Place:
@@ -152,18 +154,20 @@ class Plan:
         self._recalled: set[str] = set()
         for one in order:
             self._trace(one.change)
-            if self._is_done(one):
-                self._recall(one)
         unsaid = list(self._unsaid())
         self.listed = [_aside(one) for one in unsaid]
         """All that was not issued yet."""
         self.due = [one for one in unsaid if self._is_sayable(one.body)]
         """Those that can be issued now, in a causal order."""
+        for one in order if self.due else ():
+            if self._is_done(one):
+                self._recall(one)
 
     def _pairs_aside(self) -> Iterator[Pair]:
         for one in self._kept.values():
             if one.body is not None and one.body.kind == Issued.kind:
-                yield from read_pairs(op[2] for op in one.body.ops if op[:2] == ["pairs", "add"])
+                said = (op[-1] for op in one.body.ops if op[:-1] == ["pairs", "add"])
+                yield from read_pairs(said)
 
     def _trace(self, change: Change) -> None:
         """Note which replicas' branches a change has in its past, its own among them."""

@@ -11,6 +11,7 @@ from ui import theme
 from ui.addresses import Addresses
 from ui.namefield import NameField
 from ui.parts import Facts, Picture, Switch, Words, tell
+from ui.trouble import Trouble
 
 
 class ThisDevice(QFrame):
@@ -46,6 +47,8 @@ class ThisDevice(QFrame):
         layout.setSpacing(theme.GAP + 2)
         layout.addLayout(head)
         layout.addLayout(self._make_facts())
+        self.unshown = Trouble()
+        layout.addWidget(self.unshown)
         layout.addLayout(self._make_discovery())
 
     def _make_reach(self) -> QVBoxLayout:
@@ -92,6 +95,7 @@ class ThisDevice(QFrame):
         self._show_reach(status)
         saved = self.tr("{held}, saving…") if status.unsaved else self.tr("{held}, all on disk")
         tell(self.holds, saved.format(held=words.changes_in_words(status.changes)))
+        self.unshown.say(status.unshown_in_words, role="wait")
         tell(self.digest, status.short_digest)
         self.digest.more = status.digest
         tell(self.library, status.library[:SHORT])

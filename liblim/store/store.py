@@ -200,6 +200,17 @@ class Store:
         with errors_in_words(self.path):
             return [Admitted(row[0], _change(row)) for row in self._db.execute(query)]
 
+    def unshown(self, kinds: Iterable[str]) -> int:
+        """How many changes could not be read, or are about documents of other kinds than these."""
+        marks = list(kinds)
+        query = (
+            "SELECT count(*) FROM changes c LEFT JOIN touches t ON t.position = c.position "
+            "LEFT JOIN documents d ON d.id = t.document WHERE c.body IS NOT NULL "
+            f"AND coalesce(d.kind NOT IN ({', '.join('?' * len(marks))}), 1)"
+        )
+        with errors_in_words(self.path):
+            return int(self._db.execute(query, marks).get)
+
     def set_aside(self, change: Change, device: str, reason: str) -> None:
         """Keep a change by ``device`` that contradicts the log, out of the way.  Within a transaction."""
         self._db.execute(

@@ -133,6 +133,20 @@ def test_a_device_that_has_to_be_paired_again_offers_that(
     assert service.asked == []
 
 
+def test_what_cannot_be_shown_is_counted(panel: SyncPanel, service: FakeService) -> None:
+    unshown = panel.this_device.unshown
+    assert not unshown.isVisible()
+    service.facts["unshown"] = 2
+    panel.refresh()
+    assert unshown.text.startswith(
+        "2 changes are kept and passed on, and cannot be shown here: an update"
+    )
+    service.facts["unshown"] = 1
+    panel.refresh()
+    assert unshown.text.startswith("1 change is kept")
+    assert unshown.text.endswith("shows it.")
+
+
 # What was set aside
 
 

@@ -144,3 +144,39 @@ async def test_what_stands_on_a_change_set_aside_is_set_aside_too(place: NewPlac
     assert (await c.database.receive([late])).aside == (late,)
     assert c.database.core.store.aside() == dict.fromkeys([x.hash for x in mine], a.device)
     assert (await c.database.receive([rival])).aside == (rival,)
+
+
+@pytest.mark.asyncio
+async def test_what_a_member_parted_is_issued_again_and_removals_are_not(
+    place: NewPlace,  # noqa: F811
+) -> None:
+    """The notes that were set aside come back; what concerns members is heard, and said in another way."""
+    a, hostile, c, d = await library_of(place, 4)
+    keys = hostile.database.keys
+    salt = b"s" * keys.salt_size
+    replica = keys.replica(hostile.device, salt)
+    core = hostile.database.core
+    await part(a, c, [first_change(core, replica, salt, text) for text in ("one", "two")])
+    await a.write("on top of one")
+    await a.membership.remove(hostile.device)
+    await carry(a, c)
+    listed = await c.database.aside()
+    assert [one.device for one in listed] == [hostile.device, a.device]
+    assert await c.database.issue_again() == 2
+    assert await c.database.aside() == []
+    assert c.database.ledger.removed.keys() == {hostile.device}
+    await carry(c, d)
+    for one in (c, d):
+        texts = [entry.summary["body"] for entry in await one.database.entries()]
+        assert sorted(text for text in texts if "on" in text or text == "two") == sorted(
+            ["one", "two", "on top of one"]
+        )
+    # What `a` says again to those on its side is no news to the others.
+    await carry(d, a)
+    await a.database.issue_again()
+    await carry(a, c)
+    await carry(a, d)
+    for one in (a, c, d):
+        assert await one.database.aside() == []
+        texts = [entry.summary["body"] for entry in await one.database.entries()]
+        assert [texts.count(text) for text in ("one", "two", "on top of one")] == [1, 1, 1]

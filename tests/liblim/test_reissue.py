@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from liblim.aio import AsyncDatabase
-from liblim.change import Range
+from liblim.change import Body, Range, pack_body
 from liblim.crdt import Text
 from liblim.database import Database
 from liblim.document import Document
 from liblim.errors import StoreError
 from liblim.reissue import Issued
+from tests.liblim.changes import OID, make
 from tests.liblim.store.powercut import everything
 from tests.liblim.things import Thing, memory, pull
 
@@ -309,3 +310,54 @@ def test_a_running_machine_that_was_copied() -> None:
     fresh = memory(9)
     pull(fresh, typing)
     assert fork.text(fresh) == fork.text(typing)
+
+
+NONSENSE: list[list[Any]] = [
+    ["body", "+", [1], "x"],
+    ["body", "+", [5, "no replica"], "x"],
+    ["body", "+", 10**30, "x"],
+    ["body", "+", 0, "\ud800"],
+    ["body", "-", 0, -1],
+    ["body", "-", 1, "x"],
+    ["body", "-", 1],
+    ["body", "-", [1, "a" * 16, 3], 1],
+    ["tags", "rm", [5]],
+    ["tags", "rm", 5],
+    ["tags", "rm", [[], {}]],
+    ["tags", "add"],
+    ["pinned", "off", None],
+    ["pinned", "off"],
+    ["place", "=", {"a": 1}],
+    ["place", "="],
+    ["place", "+", 0, "x"],
+    ["nope", "+", 0, "x"],
+    [5, "+", 0, "x"],
+    ["body", "+"],
+    ["body", "+", 0, 5],
+    ["body"],
+    [],
+    ["body", 7],
+    ["pairs", "add"],
+    ["pairs", "add", [["z", -1, "zz"], 5]],
+    ["pairs", "add", [["a" * 16, 1, "q" * 64], ["a" * 16, 2**70, "0" * 64]]],
+    ["pairs", "add", [["a" * 16, 1, "0" * 64], None]],
+]
+
+
+@pytest.mark.parametrize("kind", ["thing", "issued"])
+@pytest.mark.parametrize("op", NONSENSE, ids=str)
+def test_nonsense_that_was_set_aside_keeps_nothing_back(op: list[Any], kind: str) -> None:
+    database = memory(5)
+    first = make("a", ops=[["body", "+", 0, "x"]])
+    if "\ud800" in op:
+        body = b'\x00{"oid":"%s","kind":"thing","ops":[["body","+",0,"\\ud800"]]}' % OID.encode()
+    else:
+        body = pack_body(Body(OID, kind, [op, ["body", "+", 0, "y"]]))
+    rival = make("a", body=body, n=2)
+    good = make("a", rival, oid="1" * 32, ops=[["body", "+", 0, "good"]], n=4)
+    database.receive([first, rival, good])
+    database.aside()
+    database.issue_again()
+    assert str(database.get(Thing, "1" * 32).body) == "good"
+    assert len(database.aside()) <= 1
+    assert database.issue_again() == 0
