@@ -193,7 +193,7 @@ class DeviceStatus:
         if self.identical:
             return f"identical, {self.digest[:SHORT]}"
         if self.differing:
-            return f"differs in changes by {names_in_words(one.name for one in self.differing)}"
+            return f"differs in changes by {names_in_words((o.name for o in self.differing), 2)}"
         if not self.connected and self.confirmed is not None and self.they_lack == 0:
             return "held all that is here when it was last heard of"
         return UNKNOWN if self.identical is None else "not identical yet"
@@ -226,10 +226,11 @@ class DeviceStatus:
         if len(whose) == 1 and whose[0][1] == changes:
             words += f" by {whose[0][0]}"
         elif whose:
-            words += f" ({names_in_words(f'{number:,} by {name}' for name, number in whose)})"
+            words += f" ({', '.join(f'{number:,} by {name}' for name, number in whose[:3])}"
+            words += ", …)" if len(whose) > 3 else ")"
         if self.connected or self.confirmed is None:
             return words
-        return f"{words}, as it confirmed {time_in_words(self.confirmed, now)}"
+        return f"{words}, heard {time_in_words(self.confirmed, now)}"
 
     def heard_in_words(self, now: float) -> str:
         """When it was last there, and where that was later, heard of through others."""

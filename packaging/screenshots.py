@@ -159,10 +159,11 @@ async def show_pairing(window: MainWindow, laptop: Service) -> None:
 
 
 async def work(window: MainWindow, laptop: Service, phone: Service) -> None:
-    """Write here and on the laptop, let the phone leave, and take the pictures."""
+    """Let the phone leave, write here and on the laptop, and take the pictures."""
     desk, editor = window.service, window.pane.editor
     window.begin()
     await until(lambda: editor.toPlainText().startswith("Garden"))
+    await phone.stop()
     window.pane.focus_editor()
     editor.moveCursor(QTextCursor.MoveOperation.End)
     QTest.keyClicks(editor, HERE)
@@ -171,8 +172,8 @@ async def work(window: MainWindow, laptop: Service, phone: Service) -> None:
     note.body.insert(str(note.body).index("\nStill"), THERE)
     await laptop.notes.close(note)
     await until(lambda: THERE in editor.toPlainText())
-    await phone.stop()
     await until(lambda: settled(desk) and window.pane.saved_text == "Saved here")
+    await until(lambda: window.pane.where.text().endswith("on Laptop"))
     window.show_status()
     save(window, "main-window.png")
     window.panel.resize(740, 1010)

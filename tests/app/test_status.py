@@ -265,7 +265,7 @@ def test_a_clock_beyond_the_calendar_is_shown_all_the_same(at: float) -> None:
         (device(they_lack=0, progress=Progress(sent=50, to_send=50)), "0 changes"),
         (
             device(state=State.AWAY, they_lack=3, confirmed=NOW - 240),
-            "3 changes, as it confirmed 4 min ago",
+            "3 changes, heard 4 min ago",
         ),
         (device(state=State.AWAY, they_lack=3), "3 changes"),
         (device(state=State.AWAY, they_lack=None, confirmed=NOW), "not known now"),
@@ -330,7 +330,7 @@ def test_what_differs_is_said_by_who_wrote_it() -> None:
     assert known.contents == "differs in changes by Desk and this device"
     assert dataclasses.replace(known, identical=None).contents.startswith("differs")
     counted = dataclasses.replace(known, they_lack=3, we_lack=1)
-    assert counted.they_lack_in_words(NOW) == "3 changes (2 by Desk and 1 by this device)"
+    assert counted.they_lack_in_words(NOW) == "3 changes (2 by Desk, 1 by this device)"
     assert counted.we_lack_in_words(NOW) == "1 change by this device"
     assert [one.in_words for one in counted.differing] == [
         "Of Desk: they lack 2 changes",

@@ -117,7 +117,7 @@ def test_what_differs_is_named_and_counted(panel: SyncPanel, service: FakeServic
     service.devices = (replace(waiting(), **facts, **heard),)
     panel.refresh()
     assert not card.chip.isVisible()
-    assert card.they_lack.text() == "3 changes by Desk, as it confirmed 2 min ago"
+    assert card.they_lack.text() == "3 changes by Desk, heard 2 min ago"
     assert card.last_seen.text() == "5 min ago; heard of through others 2 min ago"
 
 
