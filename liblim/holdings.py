@@ -70,6 +70,11 @@ class Holdings:
         for holding in self.kept.values():
             holding.grow(changes)
 
+    def recall(self, device: str) -> dict[str, int] | None:
+        """The first change of each replica that a device lacks; ``None`` if nothing is known."""
+        holding = self.kept.get(device)
+        return holding.lacks if holding else None
+
     def lacking(self, device: str, heads: Mapping[str, Head]) -> int | None:
         """How many of our changes a device lacks that is not connected; ``None`` if nothing is known."""
         holding = self.kept.get(device)

@@ -275,6 +275,7 @@ class Node:
             patience=self._timing.greeting,
             claims=self._claims,
         )
+        session.recall = lambda: self._database.holdings.recall(device)
         link = Link(
             self._database, session, streams, self, self._timing, device=device, target=target
         )

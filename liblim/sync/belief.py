@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from liblim.change import Head, Range
@@ -59,6 +59,19 @@ class Belief:
         if not self.complete or self._behind or self.count != self._log.count:
             self.heads, self.count, self._behind = dict(self._log.heads), self._log.count, {}
         self.complete = True
+
+    def recall(self, lacks: Mapping[str, int]) -> None:
+        """Believe what is known from before: that the peer holds all of ours up to these changes."""
+        self.heads = {r: head for r, head in self._log.heads.items() if r not in lacks}
+        # The hash is not known, so the next change is announced and not pushed.
+        self.heads.update((r, Head(first - 1, b"")) for r, first in lacks.items() if first > 1)
+        self.count = sum(head.seq for head in self.heads.values())
+        self._behind = {}
+        self.complete = True
+
+    def forget(self) -> None:
+        """Believe nothing: what was known from before does not hold."""
+        self.heads, self.count, self._behind, self.complete = {}, 0, {}, False
 
     def look_again(self, replicas: Iterable[str]) -> None:
         """Take note that our own heads of these replicas moved."""

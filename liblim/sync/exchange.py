@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from liblim.change import Change, Range
 from liblim.sync.belief import NONE, Belief
@@ -42,6 +42,7 @@ class Exchange:
         self._answering = self._lacked = 0
         self._audit: float | None = None
         self._audits = 0
+        self._recalled = False
         self._owing: float | None = None
         self._owed_for = 0
         self._hangs = False
@@ -58,9 +59,15 @@ class Exchange:
             self._wanted = None
         return events
 
+    def recall(self, lacks: Mapping[str, int] | None) -> None:
+        """Begin with what is known from before: the first change of each replica that the peer lacks."""
+        self._recalled = self.outbox.knows = lacks is not None
+        if lacks is not None:
+            self.belief.recall(lacks)
+
     # What the peer says
 
-    def ihaz(self, message: Ihaz) -> None:
+    def ihaz(self, message: Ihaz, now: float) -> None:
         """Believe what the peer says it has; if that is not what we have, list our heads to it."""
         first = self.count is None
         if message.page <= 1:
@@ -69,6 +76,7 @@ class Exchange:
             self.belief.list_page(message.page, message.more, message.heads)
             if not message.more:
                 self._pull.listed()
+                self._learn_all()
         else:
             self.belief.amend(message.heads)
         if not message.more and self.belief.we_lack > self._lacked:
@@ -77,7 +85,29 @@ class Exchange:
         if first:
             self._events.append(Ready())
             if not self.identical:
-                self.outbox.list_heads()
+                self._introduce(message, now)
+
+    def _learn_all(self) -> None:
+        """After a complete listing: what was known from before, and went by till now, may have been wrong."""
+        if self._recalled and self.count is not None:
+            self.outbox.list_lacking()
+        self._recalled = False
+
+    def _introduce(self, first: Ihaz, now: float) -> None:
+        """List our heads: those that the peer lacks where both know from before what the other holds."""
+        if (
+            self._recalled
+            and not first.page
+            and first.count < self.belief.count - self.belief.we_lack
+        ):
+            # It lost something: a backup of it was restored, say.
+            self.belief.forget()
+            self.outbox.say(self._pull.ask_for_listing(now))
+            self._recalled = False
+        if self._recalled and first.knows:
+            self.outbox.list_lacking()
+        else:
+            self.outbox.list_heads()
 
     def kthx(self, message: Kthx) -> None:
         """Believe that the peer has committed what it says."""
@@ -199,7 +229,11 @@ class Exchange:
             return False
         if not self._pull.quiet or self.outbox.unacknowledged or self.identical:
             return False
-        return not self.belief.complete or (self.belief.we_lack, self.belief.they_lack) == (0, 0)
+        if not self.belief.complete:
+            return True
+        if self._recalled:  # it may be wrong either way
+            return not self.belief.we_lack or self._pull.stalled
+        return (self.belief.we_lack, self.belief.they_lack) == (0, 0)
 
     # Facts
 

@@ -76,7 +76,7 @@ class Ihaz(Message, frozen=True):
     """What I have.
 
     ``page`` 0 amends what I said before; 1, 2, 3 … are a complete listing of my heads, and ``more`` says
-    that another page follows.
+    that another page follows.  ``knows`` is said in the first: that I know from before what you hold.
     """
 
     verb: ClassVar[str] = "IHAZ"
@@ -86,6 +86,7 @@ class Ihaz(Message, frozen=True):
     page: Natural = 0
     more: bool = False
     heads: Entries = ()
+    knows: bool = False
 
 
 class Icanhaz(Message, frozen=True):

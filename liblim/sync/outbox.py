@@ -41,6 +41,8 @@ class Outbox:
     def __init__(self, log: LogView, belief: Belief) -> None:
         """Speak for ``log`` to a peer that holds what ``belief`` says."""
         self.changes_out = 0
+        self.knows = False
+        """Whether our first ``IHAZ`` says that we know from before what the peer holds."""
         self._log = log
         self._belief = belief
         self._bytes = bytearray()
@@ -69,6 +71,12 @@ class Outbox:
         """Begin a complete listing of our heads, unless one is under way."""
         if self._listing is None:
             self._listing, self._page = list(self._log.heads.items()), 0
+
+    def list_lacking(self) -> None:
+        """Say the heads of what the peer is believed to lack."""
+        for replica, head in self._log.heads.items():
+            if self._belief.seq(replica) < head.seq:
+                self._untold[replica] = None
 
     def acknowledge(self, changes: Iterable[Change]) -> None:
         """Say what we hold of these replicas, as their changes came and were dealt with."""
@@ -219,7 +227,8 @@ class Outbox:
     def _ihaz(self, entries: Iterable[Entry], page: int = 0, *, more: bool = False) -> Message:
         self._stale = False
         log = self._log
-        return Ihaz(log.count, log.digest, page, more, tuple(entries))
+        knows, self.knows = self.knows, False
+        return Ihaz(log.count, log.digest, page, more, tuple(entries), knows)
 
     def _next_of_window(self) -> Message | None:
         if not self._window:

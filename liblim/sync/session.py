@@ -8,7 +8,7 @@ The shell puts in bytes (``receive_data``, ``eof``), what its log did (``committ
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from liblim.change import Change
@@ -107,6 +107,9 @@ class Session:
             agent=agent[:128],
             port=port,
         )
+        self.recall: Callable[[], Mapping[str, int] | None] = lambda: None
+        """Tells, when the peer has greeted, what is known of it from before: the first change of each replica
+        of ours that it lacks; ``None`` for nothing."""
         self._patience = patience
         self._greet_by = now + patience
         self._decoder = LineDecoder()
@@ -212,6 +215,7 @@ class Session:
         self._decoder.limit = MAX_LINE
         self._events.append(Welcomed(theirs))
         self._move(Cue.WELCOME)
+        self._exchange.recall(self.recall())
         self._exchange.outbox.summarise()
         self._say(self._keepalive.ask(now))
 
@@ -376,7 +380,7 @@ class Session:
 
     def _says_ihaz(self, message: Ihaz, now: float) -> None:
         self.stated_at = now
-        self._exchange.ihaz(message)
+        self._exchange.ihaz(message, now)
 
     def _says_icanhaz(self, message: Icanhaz, now: float) -> None:
         self._exchange.icanhaz(message)

@@ -15,7 +15,7 @@ def test_what_a_peer_said_may_become_ours_by_way_of_another() -> None:
     changes = chain("c", 3)
     theirs.receive(changes)
     exchange = Exchange(ours, Claims())
-    exchange.ihaz(Ihaz(theirs.count, theirs.digest))
+    exchange.ihaz(Ihaz(theirs.count, theirs.digest), 0.0)
     assert known(exchange) == (False, False)
     exchange.committed(ours.receive(changes))
     assert known(exchange) == (True, True)
