@@ -75,7 +75,7 @@ class ControlServer:
     async def start(self) -> None:
         """Listen, and say where.
 
-        Raises LimError.
+        Raises LimError; then it may be tried again.
         """
         try:
             self._path = _socket_path(self._folder)
@@ -93,13 +93,15 @@ class ControlServer:
                 endpoint = Endpoint(self._token, port=port)
             _write_private(self._folder.endpoint, msgspec.json.encode(endpoint))
         except OSError as error:
+            await self.stop()
             raise LimError(f"The control channel cannot be opened: {error.strerror}") from error
 
     async def stop(self) -> None:
         """Stop listening and end what is being served."""
-        if self._server is None:
+        server, self._server = self._server, None
+        if server is None:
             return
-        self._server.close()
+        server.close()
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)

@@ -142,7 +142,7 @@ def _log(result: list[Any]) -> None:
 
 
 def _issued(result: int) -> None:
-    print(f"Issued again: {changes_in_words(result)}." if result else "Nothing is set aside.")
+    print("Issued again. Read the notes through." if result else "Nothing is set aside.")
 
 
 PRINT: dict[str, Callable[[Any], None]] = {

@@ -26,7 +26,6 @@ from app.pairing import Joining, Pairing
 from app.status import Event, Status
 from app.synclog import SyncLog
 from app.whereabouts import Whereabouts, whereabouts
-from app.words import changes_in_words
 from liblim.errors import IdentityLocked, LimError, StoreError
 from liblim.net import LogLine, parse_address
 from liblim.trust import Grant
@@ -35,6 +34,8 @@ __all__ = ["AGENT", "MOVED", "NAME_LENGTH", "NOWHERE", "Service"]
 
 LOOK_INTO = 30.0
 """Seconds between two looks for what no note shows, while the log grows."""
+CONTROL_RETRY = 2.0
+"""Seconds until the control channel is tried again, where it could not be opened."""
 MOVED = (
     "This data folder was made on another computer. If it was moved here, and is used there no more, run "
     "'limnotes identity keep'. If it is a copy, run 'limnotes identity new': it gets a key of its own."
@@ -99,10 +100,25 @@ class Service:
             await self._sync_log.load()
             await self._open()
             if not self._offline:
-                await self._control.start()
+                await self._open_control()
         except BaseException:
             await self.stop()
             raise
+
+    async def _open_control(self) -> None:
+        """Listen to the command line; where that cannot be, on a full disk say, it is tried again behind."""
+        try:
+            await self._control.start()
+        except LimError as error:
+            self._say("error", f"{error}. The command line cannot reach this program until it can.")
+            self.do(self._open_control_later())
+
+    async def _open_control_later(self) -> None:
+        while True:
+            await asyncio.sleep(CONTROL_RETRY)
+            with suppress(LimError):
+                await self._control.start()
+                return
 
     async def _open(self) -> None:
         opened = await opening.open_library(self._folder)
@@ -319,17 +335,15 @@ class Service:
             await self.online()
 
     async def issue_again(self) -> int:
-        """Write what was set aside once more, as new changes; returns how many changes that says again.
+        """Write what was set aside once more, as new changes; returns in how many notes that is.
 
         Raises LimError.
         """
         await self._network.ready_to_sign()
         issued = await self._open_library.database.issue_again()
         if issued:
-            said = changes_in_words(issued)
-            self._say(
-                "info", f"{said} that had been set aside came into the notes. Read them through."
-            )
+            notes = "1 note" if issued == 1 else f"{issued:,} notes"
+            self._say("info", f"What had been set aside came into {notes}. Read them through.")
         await self._look_aside()
         return issued
 

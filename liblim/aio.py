@@ -393,7 +393,7 @@ class AsyncDatabase:
         return await self._on_thread(self.core.aside)
 
     async def issue_again(self) -> int:
-        """Write again what was set aside, as new changes; returns how many changes that says again.
+        """Write again what was set aside, as new changes; returns in how many documents.
 
         Raises StoreError; then what was written is kept in memory and tried again by itself.
         """
@@ -410,7 +410,7 @@ class AsyncDatabase:
                 for document in documents.values():
                     with suppress(StoreError):  # said by the commit
                         await self.release(document)
-            return len(plan.due)
+            return len(documents)
 
     # Keys and members
 

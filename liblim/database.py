@@ -31,7 +31,7 @@ from liblim.store import DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
 
-__all__ = ["Database", "Entry", "Loaded", "Summary"]
+__all__ = ["Aside", "Database", "Entry", "Loaded", "Summary"]
 
 _log = logging.getLogger(__name__)
 
@@ -469,7 +469,7 @@ class Database:
         return self.plan_issue().listed
 
     def issue_again(self) -> int:
-        """Write again what was set aside, as new changes; returns how many changes that says again.
+        """Write again what was set aside, as new changes; returns in how many documents.
 
         Raises StoreError; then what was written waits to be committed like all that is written here.
         """
@@ -485,7 +485,7 @@ class Database:
             for document in documents.values():
                 with suppress(StoreError):  # said by the commit
                     self.release(document)
-        return len(plan.due)
+        return len(documents)
 
     def plan_issue(self) -> Plan:
         """Store half: what was set aside, and what became of it."""
@@ -523,21 +523,23 @@ class Database:
     def issue(self, plan: Plan, documents: Mapping[str, Document]) -> None:
         """Document half: write again what is due, and that it was, to be committed in one go."""
         pairs: list[Pair] = []
+        effects: list[tuple[str, list[Effect]]] = []
         for one in plan.due:
             assert one.body is not None
             self._writer.close()
             before = set(self._writer.uncommitted)
-            effects = plan.repeat(one, documents[one.body.oid])
+            effects.append((one.body.oid, plan.repeat(one, documents[one.body.oid])))
             self._writer.close()
             fresh = [new for new in self._writer.uncommitted.values() if new.hash not in before]
             place = Place.of(one.change)
             pairs += [(place, Place.of(new)) for new in fresh] or [(place, None)]
-            self.desk.tell(one.body.oid, effects)
         if pairs:
             record = self.create(Issued)
             for said, new in pairs:
                 record.pairs.add([list(said), list(new) if new is not None else None])
             self.desk.let_go(record)
+        for oid, found in effects:
+            self.desk.tell(oid, found)
 
     # Keys and members
 

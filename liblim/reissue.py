@@ -152,6 +152,8 @@ class Plan:
         self._origins = {new.hash: orig for orig, new in self._pairs if new is not None}
         self._past: dict[bytes, dict[str, _Names]] = {}
         self._recalled: set[str] = set()
+        self._fresh: dict[str, str] = {}
+        """The kinds of documents that only what was set aside is about."""
         for one in order:
             self._trace(one.change)
         unsaid = list(self._unsaid())
@@ -220,8 +222,10 @@ class Plan:
         if body is None or body.kind not in self._types:
             return False
         fields = self._types[body.kind].fields
-        known = all(_is_known(fields, op) for op in body.ops)
-        return known and self._kind_of(body.oid) in ("", body.kind)
+        if not all(_is_known(fields, op) for op in body.ops):
+            return False
+        kind = self._kind_of(body.oid) or self._fresh.setdefault(body.oid, body.kind)
+        return kind == body.kind
 
     def repeat(self, one: Kept, document: Document) -> list[Effect]:
         """Write what a change says once more, in its document; returns what that did there."""

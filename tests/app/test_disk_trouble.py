@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import apsw
 import pytest
 
+from app import control
 from app.service import Service
 from tests.app.services import pair, started, texts, until, write
 from tests.liblim.store.disk import Disk
@@ -99,6 +101,33 @@ async def test_a_full_disk_is_told_and_costs_nothing(place: Place, tmp_path: Pat
 
 def _same(one: Service, other: Service) -> bool:
     return one.status().digest == other.status().digest
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("none_left")
+async def test_a_start_on_a_full_disk(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notes can be read and written in; that is kept in memory, and said."""
+    monkeypatch.setattr("app.service.CONTROL_RETRY", 0.01)
+    first = await started(place.folder)
+    oid = await write(first, "Mine")
+    await first.stop()
+    place.fill()
+    lap = await started(place.folder)
+    assert await lap.notes.text(oid) == "Mine"
+    note = await lap.notes.open(oid)
+    note.body.insert(4, ", too" * 1000)
+    # The last free pages may take it, where the disk is a real one.
+    await until(lap, lambda: lap.status().problem or not lap.status().unsaved)
+    place.clear()
+    await until(lap, lambda: not lap.status().problem and not lap.status().unsaved)
+    await lap.notes.close(note)
+    await asyncio.wait_for(asyncio.gather(*lap._tasks), 15)
+    shown = await asyncio.to_thread(control.ask, lap._folder, "show", {"note": oid})
+    assert shown == str(note.body)
+    await lap.stop()
+    again = await started(place.folder)
+    assert await again.notes.text(oid) == "Mine" + ", too" * 1000
+    await again.stop()
 
 
 @pytest.mark.asyncio

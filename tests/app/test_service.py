@@ -111,7 +111,7 @@ async def test_what_was_set_aside_is_named_and_issued_again(desk: Service, lap: 
     assert await desk.issue_again() == 1
     assert desk.status().aside == ()
     assert await desk.notes.text(oid) == "Bread\nand butter"
-    assert "1 change that had been set aside" in desk.events[-1].text
+    assert "What had been set aside came into 1 note" in desk.events[-1].text
     assert await desk.issue_again() == 0
 
 

@@ -312,6 +312,24 @@ def test_a_running_machine_that_was_copied() -> None:
     assert fork.text(fresh) == fork.text(typing)
 
 
+def test_one_document_is_of_one_kind() -> None:
+    """As its first change says; what says otherwise stays listed."""
+
+    class Other(Document):
+        kind = "other"
+        words = Text()
+
+    database = Database(":memory:", [Thing, Other])
+    first = make("a")
+    rival = make("a", ops=[["body", "+", 0, "thing"]], oid="2" * 32, n=5)
+    words = pack_body(Body("2" * 32, "other", [["words", "+", 0, "other"]]))
+    database.receive([first, rival, make("a", rival, body=words, n=5)])
+    assert len(database.aside()) == 2
+    assert database.issue_again() == 1
+    assert str(database.get(Thing, "2" * 32).body) == "thing"
+    assert len(database.aside()) == 1
+
+
 NONSENSE: list[list[Any]] = [
     ["body", "+", [1], "x"],
     ["body", "+", [5, "no replica"], "x"],
