@@ -450,8 +450,12 @@ class AsyncDatabase:
 
         Raises LimError where documents are in use, or the grant is not for this device.
         """
+        library = self.library
         async with self._order:
-            self.core.begin_trust(await self._on_thread(self.core.adopt, grant))
+            words = await self._on_thread(self.core.adopt, grant)
+            if grant.library != library:
+                self.holdings.clear()
+            self.core.begin_trust(words)
 
     async def copy_to(self, path: str | Path) -> None:
         """Write a copy of all that was written here into a new file.  Raises StoreError."""

@@ -61,6 +61,11 @@ class Holdings:
         self.kept: dict[str, Holding] = {}
         self.live: dict[str, Callable[[], Live | None]] = {}
 
+    def clear(self) -> None:
+        """Forget all: the log is another one."""
+        self.kept.clear()
+        self.live.clear()
+
     def live_belief(self, device: str) -> Live | None:
         """What a connected device says, if it has said all."""
         return self.live[device]() if device in self.live else None
@@ -80,7 +85,8 @@ class Holdings:
         holding = self.kept.get(device)
         if holding is None:
             return None
-        return sum(heads[replica].seq - first + 1 for replica, first in holding.lacks.items())
+        told = ((heads[r].seq, first) for r, first in holding.lacks.items() if r in heads)
+        return sum(last - first + 1 for last, first in told if last >= first)
 
     def last_of(self, device: str, replica: str, heads: Mapping[str, Head]) -> int | None:
         """The last change of a replica that a device holds, 0 for none; ``None`` if nothing is known."""
