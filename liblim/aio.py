@@ -23,7 +23,7 @@ from liblim.document import Document, Effect
 from liblim.errors import StoreError
 from liblim.holdings import Holdings, Kept, Walk, load, save
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
-from liblim.reissue import Aside
+from liblim.reissue import Aside, Issued
 from liblim.trust import Grant, Ledger, LibraryKeys
 
 RETRY = 1.0
@@ -399,12 +399,12 @@ class AsyncDatabase:
         """
         async with self._issuing:
             await self.commit()  # else what waits might be issued twice
-            plan = await self._on_thread(self.core.plan_issue)
+            plan = await self._on_thread(self.core.reissue.plan)
             documents: dict[str, Document] = {}
             try:
-                for kind, oid in self.core.to_issue(plan):
+                for kind, oid in plan.documents():
                     documents[oid] = await self.ensure(kind, oid)
-                self.core.issue(plan, documents)
+                self.core.reissue.issue(plan, documents, self.core.create(Issued))
                 await self.commit()
             finally:
                 for document in documents.values():

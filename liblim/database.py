@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -20,13 +20,14 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from liblim.admission import Admission, Entered, Receipt
+from liblim.aside import Reissue
 from liblim.change import Change, Dep, Head, Range, digest
 from liblim.crdt.author import Author as OpAuthor
 from liblim.desk import Desk, Left, Loaded
 from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
 from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
-from liblim.reissue import Aside, Issued, Kept, Pair, Place, Plan, Said, read_pairs
+from liblim.reissue import Aside, Issued
 from liblim.store import DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
 from liblim.writer import Clock, Seen, SystemClock, Writer
@@ -149,6 +150,9 @@ class Database:
         self._writer = Writer(self.device, sealer, self._clock, self._entropy)
         self._writer.on_begin = self._began
         self.desk = Desk(self._writer)
+        types = {kind: one for kind, one in self._types.items() if kind not in self._hidden}
+        read = self._admission.read_body
+        self.reissue = Reissue(self.store, read, types, self._hidden, self._writer, self.desk)
         self._writer.start_from((r, Seen(replicas[r].head, replicas[r].end)) for r in frontier)
 
     def _began(self) -> None:
@@ -466,7 +470,7 @@ class Database:
 
     def aside(self) -> list[Aside]:
         """Store half: the changes that contradict the log, and were not issued again yet."""
-        return self.plan_issue().listed
+        return self.reissue.plan().listed
 
     def issue_again(self) -> int:
         """Write again what was set aside, as new changes; returns in how many documents.
@@ -474,72 +478,18 @@ class Database:
         Raises StoreError; then what was written waits to be committed like all that is written here.
         """
         self.commit()  # else what waits might be issued twice
-        plan = self.plan_issue()
+        plan = self.reissue.plan()
         documents: dict[str, Document] = {}
         try:
-            for kind, oid in self.to_issue(plan):
+            for kind, oid in plan.documents():
                 documents[oid] = self.ensure(kind, oid)
-            self.issue(plan, documents)
+            self.reissue.issue(plan, documents, self.create(Issued))
             self.commit()
         finally:
             for document in documents.values():
                 with suppress(StoreError):  # said by the commit
                     self.release(document)
         return len(documents)
-
-    def plan_issue(self) -> Plan:
-        """Store half: what was set aside, and what became of it."""
-        rows = self.store.changes_aside()
-        kept = [Kept(*row, self._admission.read_body(row[0])) for row in rows]
-        records = self.store.documents([Issued.kind]) if rows else []
-        values = [value for row in records for value in self._issued(row.oid).pairs]
-        types = {kind: one for kind, one in self._types.items() if kind not in self._hidden}
-        return Plan(kept, list(read_pairs(values)), self._find, self._kind_of, types, self._hidden)
-
-    def _issued(self, oid: str) -> Issued:
-        document = self._read(oid).document
-        assert isinstance(document, Issued)
-        return document
-
-    def _find(self, place: Place) -> Said | None:
-        """A change of the log, if that holds it and it can be read."""
-        change = next(
-            iter(self.store.read([Range(place.replica, place.seq, place.seq)], 1, 1)), None
-        )
-        if change is None or change.hash.hex() != place.hash:
-            return None
-        body = self._admission.read_body(change)
-        return (change.header, body) if body is not None else None
-
-    def _kind_of(self, oid: str) -> str:
-        row = self.store.document(oid)
-        return row.kind if row is not None else ""
-
-    def to_issue(self, plan: Plan) -> list[tuple[type[Document], str]]:
-        """Type and oid of each document that ``issue`` needs."""
-        bodies = {one.body.oid: one.body for one in plan.due if one.body is not None}
-        return [(self._types[body.kind], oid) for oid, body in bodies.items()]
-
-    def issue(self, plan: Plan, documents: Mapping[str, Document]) -> None:
-        """Document half: write again what is due, and that it was, to be committed in one go."""
-        pairs: list[Pair] = []
-        effects: list[tuple[str, list[Effect]]] = []
-        for one in plan.due:
-            assert one.body is not None
-            self._writer.close()
-            before = set(self._writer.uncommitted)
-            effects.append((one.body.oid, plan.repeat(one, documents[one.body.oid])))
-            self._writer.close()
-            fresh = [new for new in self._writer.uncommitted.values() if new.hash not in before]
-            place = Place.of(one.change)
-            pairs += [(place, Place.of(new)) for new in fresh] or [(place, None)]
-        if pairs:
-            record = self.create(Issued)
-            for said, new in pairs:
-                record.pairs.add([list(said), list(new) if new is not None else None])
-            self.desk.let_go(record)
-        for oid, found in effects:
-            self.desk.tell(oid, found)
 
     # Keys and members
 

@@ -227,6 +227,11 @@ class Plan:
         kind = self._kind_of(body.oid) or self._fresh.setdefault(body.oid, body.kind)
         return kind == body.kind
 
+    def documents(self) -> list[tuple[type[Document], str]]:
+        """Type and oid of each document that what is due is about."""
+        bodies = {one.body.oid: one.body for one in self.due if one.body is not None}
+        return [(self._types[body.kind], oid) for oid, body in bodies.items()]
+
     def repeat(self, one: Kept, document: Document) -> list[Effect]:
         """Write what a change says once more, in its document; returns what that did there."""
         assert one.body is not None

@@ -1,0 +1,58 @@
+"""A transaction that fails leaves the store as it was, whatever the disk does then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import pytest
+
+from liblim.errors import StoreError
+from liblim.store import Store
+from tests.liblim.changes import make
+
+
+class Failing:
+    """A connection that runs no statement while it ``fails``; it rolls back all the same."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.fails = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def __enter__(self) -> apsw.Connection:
+        return self._connection.__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._connection.__exit__(*error)
+
+    def execute(self, *arguments: Any) -> Any:
+        if self.fails:
+            raise apsw.IOError("as the test wants it")
+        return self._connection.execute(*arguments)
+
+
+def test_a_disk_that_cannot_be_read_either_costs_no_more_than_the_transaction() -> None:
+    store = Store(":memory:")
+    first, second = make("a"), make("b")
+    with store.transaction():
+        store.append(first)
+    connection: Any = Failing(store._db)
+    store._db = connection
+
+    def write() -> None:
+        with store.transaction():
+            store.append(second)
+            connection.fails = True
+            store.set_fact("name", "Desk")
+
+    with pytest.raises(StoreError):
+        write()
+    connection.fails = False
+    assert store.replicas().keys() == {first.replica}
+    with store.transaction():
+        store.append(second)
+    assert store.lookup(second.replica, 1) == (second.hash, second.header.end)
+    store.close()
