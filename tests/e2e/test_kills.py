@@ -144,7 +144,7 @@ class Campaign:
         self._saved |= words_in(self.desk.do("text"))
         eventually(self._identical, 3 * TIMEOUT)
         text = self.desk.do("text")
-        assert self.peer.ask("show", note=NOTE)["text"] == text
+        assert self.peer.ask("show", note=NOTE) == text
         count = Counter(re.findall(r"[dp]\d+", text))
         assert self._saved <= count.keys(), f"lost: {self._saved - count.keys()}"
         assert set(count.values()) == {1}, f"doubled: {count.most_common(3)}"
