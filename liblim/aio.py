@@ -480,13 +480,13 @@ class AsyncDatabase:
 
     # What other devices hold
 
-    async def holders(self, oid: str) -> frozenset[str]:
+    async def holders(self, oid: str) -> frozenset[str] | None:
         """The other devices that have confirmed every committed change on a document; see ``Node``.
 
-        Raises StoreError.
+        ``None`` where none is committed.  Raises StoreError.
         """
         wanted = await self._on_thread(self.core.store.last_of, oid)
-        return self.holdings.holders(wanted, self.heads)
+        return self.holdings.holders(wanted, self.heads) if wanted else None
 
     async def load_receipts(self) -> list[Kept]:
         """What was remembered of other devices' receipts and holdings.  Raises StoreError."""
@@ -501,11 +501,14 @@ class AsyncDatabase:
                 kept.holding.grow(missed)
         return found
 
-    async def save_receipts(self, rows: Collection[Kept]) -> None:
-        """Remember these, as of now.  Raises StoreError."""
-        # Packed at once, as what they lack may grow while the thread is busy.
-        packed = [(kept.device, msgspec.json.encode(kept)) for kept in rows]
-        await self._on_thread(save, self.core.store, packed, self.position)
+    async def save_receipts(self, rows: Callable[[], Collection[Kept]]) -> None:
+        """Remember what ``rows`` gives, as of then.  Raises StoreError."""
+        async with (
+            self._order
+        ):  # what was heard of one library must not stand in another's database
+            # Packed at once, as what they lack may grow while the thread is busy.
+            packed = [(kept.device, msgspec.json.encode(kept)) for kept in rows()]
+            await self._on_thread(save, self.core.store, packed, self.position)
 
     async def forget_receipt(self, device: str) -> None:
         """Drop what was remembered of a device's receipt.  Raises StoreError."""

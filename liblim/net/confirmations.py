@@ -115,6 +115,7 @@ class Confirmations:
         """Take note that others may be members, that keys may have come, or that all is another library's."""
         if moved:
             self._reset()
+        self._receipts.notary = self._database.keys  # others, where missing ones were brought
         self._drop_strangers()
         self._count()
         self._wait()
@@ -285,14 +286,18 @@ class Confirmations:
 
     async def _save(self) -> None:
         self._saving = None
-        rows = [self._kept[device] for device in self._dirty if device in self._kept]
-        self._dirty.clear()
+        taken: list[Kept] = []
+
+        def take() -> list[Kept]:
+            taken.extend(self._kept[device] for device in self._dirty if device in self._kept)
+            self._dirty.clear()
+            return taken
+
         try:
-            await self._database.save_receipts(rows)
+            await self._database.save_receipts(take)
         except StoreError:
-            self._dirty.update(
-                kept.device for kept in rows
-            )  # with the next that is to be remembered
+            # With the next that is to be remembered.
+            self._dirty.update(kept.device for kept in taken)
             raise
 
     # Facts
