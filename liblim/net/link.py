@@ -168,19 +168,25 @@ class Link:
         while True:
             await self._some.wait()
             while self._arrived or self._wanted:
-                try:
-                    await self._give()
-                    await self._take_some()
-                except LimError as error:
+                failure = await self._do_some()
+                if failure is not None:
                     self._arrived.clear()  # what came behind is of no use, or comes again
-                    self.session.refuse(error)
-                except Exception as error:
-                    _log.exception("a link failed")
-                    self._arrived.clear()
-                    self.session.refuse(_mistake(error))
-                self._pump()
+                    self.refuse(failure)
             self._some.clear()
             self._done.set()
+
+    async def _do_some(self) -> LimError | None:
+        """Do what there is to do; returns why the connection is to be closed, if it is."""
+        try:
+            await self._give()
+            await self._take_some()
+            self._pump()
+        except LimError as error:
+            return error
+        except Exception as error:
+            _log.exception("a link failed")
+            return _mistake(error)
+        return None
 
     async def _give(self) -> None:
         """Read what the peer wants; what it wanted before it does not want any more."""
