@@ -214,20 +214,20 @@ class Link:
         it: they are tried together.  Else who writes such a run could part two honest devices.
         """
         held, self._unproven = self._unproven, ()
-        receipt = await self._database.receive([*held, *changes])
-        if receipt.aside:
+        outcome = await self._database.receive([*held, *changes])
+        if outcome.aside:
             self._owner.noticed(self, Forked())
-        if receipt.refused is None:
+        if outcome.refused is None:
             return
-        rest = receipt.rest
+        rest = outcome.rest
         last = next(change for change in reversed(rest) if change.replica == rest[0].replica)
         if (
-            not isinstance(receipt.refused, SignatureError)
+            not isinstance(outcome.refused, SignatureError)
             or not self.session.lists_beyond(last)
             or len(rest) > MAX_UNPROVEN
             or sum(len(change.body or b"") for change in rest) > MAX_UNPROVEN_BYTES
         ):
-            raise receipt.refused
+            raise outcome.refused
         self._unproven = rest
 
     # What others put in

@@ -9,7 +9,7 @@ import pytest
 
 from liblim import holdings as module
 from liblim.change import Change, Dep, Head
-from liblim.holdings import Holding, Holdings, Kept, Walk, load, save
+from liblim.holdings import Holding, Holdings, Remembered, Walk, load, save
 from liblim.store import Store
 from tests.liblim.changes import make
 
@@ -149,7 +149,7 @@ def test_what_is_kept_is_brought_up_to_date_when_it_is_read() -> None:
     second, other = make("a", first), make("b")
     with store.transaction():
         store.append(first)
-    kept = Kept("1" * 32, holding=Holding(1.0, {}))
+    kept = Remembered("1" * 32, holding=Holding(1.0, {}))
     save(store, [(kept.device, msgspec.json.encode(kept))], store.last_position())
     assert load(store) == [kept]
     with store.transaction():

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from liblim.admission import Receipt
+from liblim.admission import Outcome
 from liblim.aio import AsyncDatabase
 from liblim.membership import Membership
 from liblim.net import confirmations
-from liblim.receipt import Receipt as Signed
+from liblim.receipt import Receipt
 from liblim.sync import receipts
 from liblim.sync.messages import Entry, Igotz, Ihaz
 from liblim.trust import Identity
@@ -162,8 +162,8 @@ def test_a_device_whose_backup_was_restored_says_less_and_is_believed(tmp_path: 
                 await lap.until(lambda: lacks(lap, desk) == 4)
             await database.close()
 
-    async def nothing(changes: object) -> Receipt:
-        return Receipt([])
+    async def nothing(changes: object) -> Outcome:
+        return Outcome([])
 
     asyncio.run(scene())
 
@@ -222,7 +222,7 @@ def test_a_receipt_with_a_wrong_signature_ends_the_connection() -> None:
     async def scene() -> None:
         async with device("Desk") as desk, member(desk) as guest:
             await guest.greet()
-            bad = Signed(guest.identity.device, 1, "0" * 32, b"", bytes(64))
+            bad = Receipt(guest.identity.device, 1, "0" * 32, b"", bytes(64))
             await guest.say(Igotz(bad))
             nowai = (await guest.hear_all())[-1]
             assert getattr(nowai, "code", "") == "bad-message"
