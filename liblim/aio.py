@@ -467,7 +467,7 @@ class AsyncDatabase:
         Raises LimError where documents are in use, or the grant is not for this device.
         """
         library = self.library
-        async with self._order:
+        async with self._issuing, self._order:  # what one library set aside is nothing for another
             words = await self._on_thread(self.core.adopt, grant)
             if grant.library != library:
                 self.holdings.clear()

@@ -43,6 +43,9 @@ class Remembered(msgspec.Struct, frozen=True):
     holding: Holding | None = None
 
 
+_decode = msgspec.json.Decoder(Remembered).decode
+
+
 class Live(Protocol):
     """What a connected device holds, as it says now."""
 
@@ -154,10 +157,13 @@ class Walk:
 
 
 def load(store: Store) -> list[Remembered]:
-    """What was remembered, with what our log has taken since."""
+    """What was remembered, with what our log has taken since; what cannot be read is heard again."""
     found = []
     for row, position in store.receipts():
-        kept = msgspec.json.decode(row, type=Remembered)
+        try:
+            kept = _decode(row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
         if kept.holding is not None:
             for replica, seq in store.first_after(position).items():
                 kept.holding.lacks.setdefault(replica, seq)

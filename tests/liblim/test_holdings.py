@@ -158,3 +158,12 @@ def test_what_is_kept_is_brought_up_to_date_when_it_is_read() -> None:
     (found,) = load(store)
     assert found.holding == Holding(1.0, {second.replica: 2, other.replica: 1})
     store.close()
+
+
+def test_what_is_kept_and_cannot_be_read_is_passed_over() -> None:
+    store = Store(":memory:")
+    kept = Remembered("1" * 32, holding=Holding(1.0, {}))
+    rows = [(kept.device, msgspec.json.encode(kept)), ("2" * 32, b"{}"), ("3" * 32, b"\xff[")]
+    save(store, rows, 0)
+    assert load(store) == [kept]
+    store.close()
