@@ -96,7 +96,7 @@ class Joiner:
         database = self._database
         await database.commit()
         if grant.library == database.library:
-            await database.take_on(grant)
+            await _to_the_end(database.take_on(grant))
             return
         add = joining is Joining.ADD_MINE
         await kept.keep(database, self._vault, self._folder, add=add, first_sync=True)

@@ -70,12 +70,12 @@ def is_kept(folder: Folder) -> bool:
 async def keep(
     database: AsyncDatabase, vault: Vault, folder: Folder, *, add: bool, first_sync: bool
 ) -> tuple[Pending, ...]:
-    """Copy a library, with this device's key, to where it is kept, unless it has no notes.
+    """Copy a library, with this device's key, to where it is kept, unless there is nothing in it.
 
     Returns all that is pending then.  Raises StoreError.
     """
     pending = await recall(database, folder)
-    if not any(entry.kind == Note.kind for entry in await database.entries()):
+    if await _is_empty(database):
         return pending
     draft = folder.path / KEPT / _DRAFT
     try:
@@ -94,6 +94,12 @@ async def keep(
             "Nothing was changed."
         ) from error
     return *pending, new
+
+
+async def _is_empty(database: AsyncDatabase) -> bool:
+    """Whether a library has no notes, and nothing that may be one and cannot be shown yet."""
+    notes = any(entry.kind == Note.kind for entry in await database.entries())
+    return not (notes or await database.unshown() or await database.aside())
 
 
 async def remember(database: AsyncDatabase, *pending: Pending) -> None:

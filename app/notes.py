@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from msgspec import Struct
@@ -148,7 +148,11 @@ class Notes:
         first = await self._database.newest(FIRST_ROWS)
         self._follow(first.entries)
         self._tell(gone - self.rows.keys())
-        more = await self._database.catch_up(SLICE)
+        more = True
+        with suppress(
+            StoreError
+        ):  # what the disk does not take now, it is asked to take again behind
+            more = await self._database.catch_up(SLICE)
         if more or first.after is not None:
             self._reading = asyncio.ensure_future(self._read_on(more, first.after))
 
@@ -156,13 +160,13 @@ class Notes:
         """Read what is left, in slices: whoever types waits for no more than one."""
         while behind or after is not None:
             try:
-                if behind:
-                    behind = await self._database.catch_up(SLICE)
-                elif after is not None:
+                if after is not None:  # first, as it takes no room on the disk
                     page = await self._database.newest(SLICE, after)
                     after = page.after
                     # What was told of meanwhile is newer than what was read.
                     self._follow([entry for entry in page.entries if entry.oid not in self.rows])
+                else:
+                    behind = await self._database.catch_up(SLICE)
             except StoreError:
                 await asyncio.sleep(AGAIN)
 

@@ -125,6 +125,8 @@ class Service:
         try:
             await self._take_up(opened)
         except BaseException:
+            if hasattr(self, "notes"):
+                await self.notes.stop()
             await opened.database.close()
             raise
         self._opened = opened
@@ -358,7 +360,7 @@ class Service:
 
     async def _look_aside(self) -> None:
         """See what was set aside."""
-        with suppress(StoreError):  # the status says so, and it is looked at again
+        with suppress(LimError):  # the status says so, and it is looked at again
             self._facts.aside = await self._open_library.database.aside()
         self.changed()
 

@@ -47,10 +47,12 @@ def _missing(device: DeviceStatus, now: float) -> str:
 
 
 async def whereabouts(database: AsyncDatabase, status: Status, oid: str) -> Whereabouts:
-    """Where the note ``oid`` is, by what the devices in ``status`` have confirmed.
+    """Where the note ``oid`` is, by what the devices in ``status`` have confirmed; a new one is nowhere.
 
     Raises StoreError.
     """
     holders = await database.holders(oid)
+    if holders is None:
+        return Whereabouts()
     on = tuple(one for one in status.devices if one.device in holders)
     return Whereabouts(on, tuple(one for one in status.devices if one.device not in holders))

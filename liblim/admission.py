@@ -40,7 +40,7 @@ class Outside(NamedTuple):
     body: Body
 
 
-class Receipt(NamedTuple):
+class Outcome(NamedTuple):
     """What became of a batch of changes.
 
     ``refused`` is the first failure; nothing after that change was looked at, all before it counts.
@@ -165,7 +165,7 @@ class Admission:
         self._introduced: list[str] = []
         self._unlocked = False
 
-    def admit(self, changes: Sequence[Change], ours: str = "") -> Receipt:
+    def admit(self, changes: Sequence[Change], ours: str = "") -> Outcome:
         """Let a batch in, in one durable transaction; what waited for it comes along.
 
         None of it is by the replica ``ours``, which this process writes as right now.
@@ -177,8 +177,8 @@ class Admission:
         self._outside, self._passed = [], 0
         try:
             with self._store.transaction():
-                receipt = self._admit(changes)
-                return receipt._replace(
+                outcome = self._admit(changes)
+                return outcome._replace(
                     revived=self._revive(), outside=tuple(self._outside), passed=self._passed
                 )
         except BaseException:
@@ -188,7 +188,7 @@ class Admission:
         finally:
             self._runs = _Runs(())
 
-    def _admit(self, changes: Sequence[Change]) -> Receipt:
+    def _admit(self, changes: Sequence[Change]) -> Outcome:
         entered: list[Entered] = []
         aside: list[Change] = []
         duplicates = 0
@@ -198,10 +198,10 @@ class Admission:
                 found = list(self._enter_with_waiting(change, aside))
             except ChangeError as error:
                 waiting, rest = len(self._room), changes[number:]
-                return Receipt(entered, duplicates, waiting, tuple(aside), error, rest)
+                return Outcome(entered, duplicates, waiting, tuple(aside), error, rest)
             entered += (new for new in found if new is not None)
             duplicates += found[:1] == [None]
-        return Receipt(entered, duplicates, len(self._room), tuple(aside))
+        return Outcome(entered, duplicates, len(self._room), tuple(aside))
 
     def _enter_with_waiting(self, change: Change, aside: list[Change]) -> Iterator[Entered | None]:
         """Admit a change and what waited for it; ``None`` for one that is there already."""

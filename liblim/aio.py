@@ -16,12 +16,12 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 
-from liblim.admission import Receipt
+from liblim.admission import Outcome
 from liblim.change import Change, Dep, Range
 from liblim.database import NO_BOUND, Author, Bound, Database, Entry, Page, Summary
 from liblim.document import Document, Effect
 from liblim.errors import StoreError
-from liblim.holdings import Holdings, Kept, Walk, load, save
+from liblim.holdings import Holdings, Remembered, Walk, load, save
 from liblim.peers import PeerRecord, pack_peer, unpack_peer
 from liblim.reissue import Aside, Issued
 from liblim.trust import Grant, Ledger, LibraryKeys
@@ -321,9 +321,9 @@ class AsyncDatabase:
                 await self.load_trust()  # which epoch to use
                 changes = self.core.close_change()
                 if changes:
-                    receipt = await self._take_in(changes)
-                    if receipt.refused is not None:
-                        raise StoreError(f"What you write cannot be stored: {receipt.refused}.")
+                    outcome = await self._take_in(changes)
+                    if outcome.refused is not None:
+                        raise StoreError(f"What you write cannot be stored: {outcome.refused}.")
                 elif probe:
                     await self._probe()
                 if changes or probe:
@@ -342,7 +342,7 @@ class AsyncDatabase:
         else:
             await self._on_thread(self.core.store.probe)
 
-    async def receive(self, changes: Sequence[Change]) -> Receipt:
+    async def receive(self, changes: Sequence[Change]) -> Outcome:
         """Admit changes from elsewhere; they are committed when this returns.
 
         Raises StoreError; then none was admitted.
@@ -356,7 +356,7 @@ class AsyncDatabase:
                 self.on_saved()
                 raise
 
-    async def _take_in(self, changes: Sequence[Change], ours: str = "") -> Receipt:
+    async def _take_in(self, changes: Sequence[Change], ours: str = "") -> Outcome:
         """Commit a batch and take it over here; a caller that is cancelled does not part the two."""
         work = asyncio.ensure_future(self._admit_and_settle(changes, ours))
         try:
@@ -365,12 +365,12 @@ class AsyncDatabase:
             await asyncio.wait([work])
             raise
 
-    async def _admit_and_settle(self, changes: Sequence[Change], ours: str) -> Receipt:
-        receipt = await self._on_thread(self.core.admit, changes, ours)
-        summaries = self.core.settle(receipt)
+    async def _admit_and_settle(self, changes: Sequence[Change], ours: str) -> Outcome:
+        outcome = await self._on_thread(self.core.admit, changes, ours)
+        summaries = self.core.settle(outcome)
         if summaries or self._behind:
             await self._derive(None if self._behind else summaries)
-        return receipt
+        return outcome
 
     async def _derive(self, summaries: list[Summary] | None) -> None:
         """Bring the list up to date; where that fails, with the next batch: this one is committed."""
@@ -467,7 +467,7 @@ class AsyncDatabase:
         Raises LimError where documents are in use, or the grant is not for this device.
         """
         library = self.library
-        async with self._order:
+        async with self._issuing, self._order:  # what one library set aside is nothing for another
             words = await self._on_thread(self.core.adopt, grant)
             if grant.library != library:
                 self.holdings.clear()
@@ -480,15 +480,15 @@ class AsyncDatabase:
 
     # What other devices hold
 
-    async def holders(self, oid: str) -> frozenset[str]:
+    async def holders(self, oid: str) -> frozenset[str] | None:
         """The other devices that have confirmed every committed change on a document; see ``Node``.
 
-        Raises StoreError.
+        ``None`` where none is committed.  Raises StoreError.
         """
         wanted = await self._on_thread(self.core.store.last_of, oid)
-        return self.holdings.holders(wanted, self.heads)
+        return self.holdings.holders(wanted, self.heads) if wanted else None
 
-    async def load_receipts(self) -> list[Kept]:
+    async def load_receipts(self) -> list[Remembered]:
         """What was remembered of other devices' receipts and holdings.  Raises StoreError."""
         missed: list[Change] = []  # what enters the log meanwhile
         unsubscribe = self.subscribe(missed.extend)
@@ -501,11 +501,14 @@ class AsyncDatabase:
                 kept.holding.grow(missed)
         return found
 
-    async def save_receipts(self, rows: Collection[Kept]) -> None:
-        """Remember these, as of now.  Raises StoreError."""
-        # Packed at once, as what they lack may grow while the thread is busy.
-        packed = [(kept.device, msgspec.json.encode(kept)) for kept in rows]
-        await self._on_thread(save, self.core.store, packed, self.position)
+    async def save_receipts(self, rows: Callable[[], Collection[Remembered]]) -> None:
+        """Remember what ``rows`` gives, as of then.  Raises StoreError."""
+        async with (
+            self._order
+        ):  # what was heard of one library must not stand in another's database
+            # Packed at once, as what they lack may grow while the thread is busy.
+            packed = [(kept.device, msgspec.json.encode(kept)) for kept in rows()]
+            await self._on_thread(save, self.core.store, packed, self.position)
 
     async def forget_receipt(self, device: str) -> None:
         """Drop what was remembered of a device's receipt.  Raises StoreError."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from liblim.admission import Admission, Entered, Receipt
+from liblim.admission import Admission, Entered, Outcome
 from liblim.aside import Reissue
 from liblim.change import Change, Dep, Head, Range, digest
 from liblim.crdt.author import Author as OpAuthor
@@ -291,17 +291,17 @@ class Database:
         if changes:
             self._finish(self.admit(changes))
 
-    def receive(self, changes: Sequence[Change]) -> Receipt:
+    def receive(self, changes: Sequence[Change]) -> Outcome:
         """Admit changes from elsewhere.
 
         Raises StoreError; then none was admitted.
         """
-        receipt = self.admit(changes, self.claim(changes))
-        self._finish(receipt)
-        return receipt
+        outcome = self.admit(changes, self.claim(changes))
+        self._finish(outcome)
+        return outcome
 
-    def _finish(self, receipt: Receipt) -> None:
-        entries = self.derive(self.settle(receipt))
+    def _finish(self, outcome: Outcome) -> None:
+        entries = self.derive(self.settle(outcome))
         self.renew()
         self.on_entries(entries)
 
@@ -328,19 +328,19 @@ class Database:
             return ""
         return replica
 
-    def admit(self, changes: Sequence[Change], ours: str = "") -> Receipt:
+    def admit(self, changes: Sequence[Change], ours: str = "") -> Outcome:
         """Store half: check and commit a batch; see ``claim`` for ``ours``.  Raises StoreError."""
         return self._admission.admit(changes, ours)
 
-    def settle(self, receipt: Receipt) -> list[Summary]:
+    def settle(self, outcome: Outcome) -> list[Summary]:
         """Document half: take a committed batch into the heads and the documents in use.
 
         Returns what ``derive`` has to bring up to date.
         """
         effects: dict[str, list[Effect]] = {}
-        self._observe([new.change for new in receipt.entered])
+        self._observe([new.change for new in outcome.entered])
         trusted = False
-        for new in receipt.entered:
+        for new in outcome.entered:
             change = new.change
             known = self.authors.get(change.replica)
             device = known.device if known else change.header.device
@@ -351,21 +351,21 @@ class Database:
             self.position = new.position
             own = self._writer.uncommitted.pop(change.hash, None)
             trusted |= self._deliver(new, own is None, effects)
-        for change in receipt.aside:
+        for change in outcome.aside:
             self._writer.uncommitted.pop(change.hash, None)  # kept, if not where it was meant to be
-        for new in receipt.revived:
+        for new in outcome.revived:
             if new.body is not None:
                 self.desk.outdate(new.body.oid, self.position)
             trusted |= self._hear(new)
         if self.trust is not None:
-            for word in receipt.outside:
+            for word in outcome.outside:
                 trusted |= self.trust.hear(TrustWord(*word))
-        if receipt.entered:
+        if outcome.entered:
             self._digest = ""
         if trusted and self.trust is not None:
             self.trust.choose_epoch()
-        self._announce(receipt, effects, trusted)
-        read = [new.body.oid for new in (*receipt.revived, *receipt.entered) if new.body]
+        self._announce(outcome, effects, trusted)
+        read = [new.body.oid for new in (*outcome.revived, *outcome.entered) if new.body]
         summaries = [self.desk.summary(oid) for oid in dict.fromkeys(read)]
         self.desk.sweep()
         return summaries
@@ -405,11 +405,11 @@ class Database:
         if foreign:
             self._writer.observe(foreign)
 
-    def _announce(self, receipt: Receipt, effects: dict[str, list[Effect]], trusted: bool) -> None:
+    def _announce(self, outcome: Outcome, effects: dict[str, list[Effect]], trusted: bool) -> None:
         for oid, found in effects.items():
             self.desk.tell(oid, found)
-        if receipt.entered:
-            changes = [new.change for new in receipt.entered]
+        if outcome.entered:
+            changes = [new.change for new in outcome.entered]
             _call(self._listeners, changes)
         if trusted:
             self.tell_trust()

@@ -30,7 +30,7 @@ class Holding(msgspec.Struct, frozen=True):
             self.lacks.setdefault(change.replica, change.seq)
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Remembered(msgspec.Struct, frozen=True):
     """What is remembered of a device: its last receipt, and what it is believed to hold.
 
     ``counted`` says that ``holding`` is no older than the receipt, which came at ``heard`` (Unix seconds).
@@ -41,6 +41,9 @@ class Kept(msgspec.Struct, frozen=True):
     heard: float = 0.0
     counted: bool = False
     holding: Holding | None = None
+
+
+_decode = msgspec.json.Decoder(Remembered).decode
 
 
 class Live(Protocol):
@@ -153,11 +156,14 @@ class Walk:
         return self._position in (0, before)
 
 
-def load(store: Store) -> list[Kept]:
-    """What was remembered, with what our log has taken since."""
+def load(store: Store) -> list[Remembered]:
+    """What was remembered, with what our log has taken since; what cannot be read is heard again."""
     found = []
     for row, position in store.receipts():
-        kept = msgspec.json.decode(row, type=Kept)
+        try:
+            kept = _decode(row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
         if kept.holding is not None:
             for replica, seq in store.first_after(position).items():
                 kept.holding.lacks.setdefault(replica, seq)

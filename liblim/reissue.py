@@ -30,7 +30,7 @@ from liblim.crdt.ops import BEGINNING, Id, Op, read_ref, width
 from liblim.document import Document, Effect
 from liblim.errors import OperationError
 
-Range = tuple[int, str, int]
+Elements = tuple[int, str, int]
 """Elements with consecutive ids: counter, replica, how many."""
 
 _VERBS: tuple[tuple[type, tuple[str, ...]], ...] = (
@@ -116,7 +116,7 @@ class _Names:
     def add(self, counter: int, n: int, new: Id) -> None:
         insort(self._rows, (counter, n, *new))
 
-    def follow(self, counter: int, n: int) -> Iterator[Range]:
+    def follow(self, counter: int, n: int) -> Iterator[Elements]:
         i = max(0, bisect_right(self._rows, counter, key=itemgetter(0)) - 1)
         for start, size, new, owner in self._rows[i:]:
             low, high = max(start, counter), min(start + size, counter + n)
@@ -310,7 +310,7 @@ class _Voice:
         new = self._author.counter - n, self._author.replica
         self._past[self._replica].add(counter, n, new)
 
-    def _follow(self, counter: int, owner: str, n: int) -> Iterator[Range]:
+    def _follow(self, counter: int, owner: str, n: int) -> Iterator[Elements]:
         """How elements that the branch names are called now, as far as that is known."""
         names = self._past.get(owner)
         before = n if names is None else max(0, min(n, names.first - counter))
@@ -344,7 +344,7 @@ def _present(said: Iterable[Said | None]) -> list[Said]:
     return [one for one in said if one is not None]
 
 
-def _alike(old: Sequence[Said], new: Sequence[Said]) -> Iterator[tuple[Range, Id]]:
+def _alike(old: Sequence[Said], new: Sequence[Said]) -> Iterator[tuple[Elements, Id]]:
     """Which elements say the same in both: the inserted characters in turn, and additions of a value."""
     yield from _in_turn(_inserts(old), _inserts(new))
     there = dict(_additions(new))
@@ -353,7 +353,7 @@ def _alike(old: Sequence[Said], new: Sequence[Said]) -> Iterator[tuple[Range, Id
             yield (counter, owner, 1), there[key]
 
 
-def _in_turn(old: Iterable[Range], new: Iterable[Range]) -> Iterator[tuple[Range, Id]]:
+def _in_turn(old: Iterable[Elements], new: Iterable[Elements]) -> Iterator[tuple[Elements, Id]]:
     targets = list(new)
     for first, owner, n in old:
         done = 0
@@ -379,7 +379,7 @@ def _numbered(said: Iterable[Said]) -> Iterator[tuple[int, str, list[Any]]]:
             break
 
 
-def _inserts(said: Iterable[Said]) -> Iterator[Range]:
+def _inserts(said: Iterable[Said]) -> Iterator[Elements]:
     for counter, replica, op in _numbered(said):
         if op[1] == "+":
             yield counter, replica, len(op[3])

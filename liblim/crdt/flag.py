@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from liblim.crdt.field import Field
-from liblim.crdt.ops import Id, Op, check_length, check_op, make_ref, unknown
+from liblim.crdt.ops import Id, Op, check_length, check_op, unknown
 from liblim.crdt.tags import Tags
 from liblim.errors import OperationError
 
@@ -38,24 +38,11 @@ class Flag(Field):
 
     def disable(self) -> None:
         """Turn it off; nothing is recorded where it is off."""
-        if not self:
-            return
-        author = self._author
-        author.start()
-        ids = sorted(self._tags.standing)
-        counter = author.record(self._name, self._tags.removal("off", _KEY, author.replica))
-        self._tags.remove(counter, author.replica, ids)
+        self.take_back(self._tags.standing)
 
     def take_back(self, ids: Iterable[Id]) -> None:
         """Undo those of these enablings that stand, and no others; nothing is recorded where none does."""
-        standing = self._tags.standing_of(ids)
-        if not standing:
-            return
-        author = self._author
-        author.start()
-        refs = [make_ref(tag, author.replica) for tag in standing]
-        counter = author.record(self._name, ["off", refs])
-        self._tags.remove(counter, author.replica, standing)
+        self._tags.take_back(self._author, self._name, "off", ids)
 
     @property
     def version(self) -> dict[str, int]:

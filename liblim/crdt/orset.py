@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Self
 
 from liblim.crdt.field import Field
-from liblim.crdt.ops import Id, Op, check_length, check_op, make_ref, unknown
+from liblim.crdt.ops import Id, Op, check_length, check_op, unknown
 from liblim.crdt.tags import Tags
 from liblim.crdt.values import canonical, parse
 
@@ -55,25 +55,11 @@ class Set(Field):
 
     def discard(self, value: Any) -> None:
         """Take ``value`` out; nothing is recorded where it is not in."""
-        key = canonical(value)
-        if key not in self._tags.keys:
-            return
-        author = self._author
-        author.start()
-        ids = sorted(self._tags.keys[key])
-        counter = author.record(self._name, self._tags.removal("rm", key, author.replica))
-        self._tags.remove(counter, author.replica, ids)
+        self.take_back(self._tags.keys.get(canonical(value), ()))
 
     def take_back(self, ids: Iterable[Id]) -> None:
         """Undo those of these additions that stand, and no others; nothing is recorded where none does."""
-        standing = self._tags.standing_of(ids)
-        if not standing:
-            return
-        author = self._author
-        author.start()
-        refs = [make_ref(tag, author.replica) for tag in standing]
-        counter = author.record(self._name, ["rm", refs])
-        self._tags.remove(counter, author.replica, standing)
+        self._tags.take_back(self._author, self._name, "rm", ids)
 
     @property
     def version(self) -> dict[str, int]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from liblim.crdt.ops import Id, Op, check_id, make_ref, read_ref
+from liblim.crdt.author import Author
+from liblim.crdt.ops import Id, check_id, make_ref, read_ref
 from liblim.crdt.values import canonical, read
 from liblim.errors import OperationError
 
@@ -74,13 +75,14 @@ class Tags:
                 gone.append(key)
         return gone
 
-    def removal(self, name: str, key: str, replica: str) -> Op:
-        """The operation by ``replica`` that removes all tags of ``key``."""
-        return [name, [make_ref(tag, replica) for tag in sorted(self.keys[key])]]
-
-    def standing_of(self, ids: Iterable[Id]) -> list[Id]:
-        """Those of these tags that stand, in order."""
-        return sorted(tag for tag in set(ids) if tag in self.standing)
+    def take_back(self, author: Author, field: str, verb: str, ids: Iterable[Id]) -> None:
+        """Record that those of these tags fall that stand, and let them; nothing where none does."""
+        standing = sorted(tag for tag in set(ids) if tag in self.standing)
+        if not standing:
+            return
+        author.start()
+        refs = [make_ref(tag, author.replica) for tag in standing]
+        self.remove(author.record(field, [verb, refs]), author.replica, standing)
 
     def encode(self) -> bytes:
         """The octet 0, then [[[counter, replica, key], ...], version] as JSON."""

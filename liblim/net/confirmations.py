@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from liblim.aio import AsyncDatabase
 from liblim.change import Change
 from liblim.errors import ChangeError, IdentityLocked, SignatureError, StoreError
-from liblim.holdings import Holding, Kept
+from liblim.holdings import Holding, Remembered
 from liblim.net.link import Link
 from liblim.receipt import Receipt, Statement
 from liblim.sync import refusal
@@ -60,7 +60,7 @@ class Confirmations:
 
     def _reset(self) -> None:
         self._receipts = Receipts(self._database, self._database.keys)
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, Remembered] = {}
         self._dirty: set[str] = set()
         self._own: set[str] = set()
         """Devices whose last receipt came over their own connection, before all that it says since."""
@@ -115,6 +115,7 @@ class Confirmations:
         """Take note that others may be members, that keys may have come, or that all is another library's."""
         if moved:
             self._reset()
+        self._receipts.notary = self._database.keys  # others, where missing ones were brought
         self._drop_strangers()
         self._count()
         self._wait()
@@ -195,7 +196,7 @@ class Confirmations:
         except IdentityLocked:
             receipt = None  # nobody is connected then, either
         if receipt is not None:
-            self._keep(Kept(receipt.device, receipt, self._clock(), counted=True))
+            self._keep(Remembered(receipt.device, receipt, self._clock(), counted=True))
             self._hand_on(receipt)
         self._wait()
 
@@ -207,10 +208,10 @@ class Confirmations:
             self._counting = True
             self._do(self._count_all())
 
-    def _can_count(self, kept: Kept) -> bool:
+    def _can_count(self, kept: Remembered) -> bool:
         return not kept.counted and self._statement(kept) is not None
 
-    def _statement(self, kept: Kept) -> Statement | None:
+    def _statement(self, kept: Remembered) -> Statement | None:
         """What a receipt says, if it counts: all that it speaks of is in our log."""
         live = self._database.holdings.live_belief(kept.device)
         if kept.receipt is None or live is not None or kept.device == self._database.device:
@@ -245,7 +246,7 @@ class Confirmations:
         finally:
             self._counting = False
 
-    async def _count_one(self, kept: Kept) -> None:
+    async def _count_one(self, kept: Remembered) -> None:
         said = self._statement(kept)
         assert said is not None
         self._grown = {}
@@ -262,8 +263,8 @@ class Confirmations:
             holding = Holding(kept.heard, lacks)
         self._hold(kept.device, holding, counted=True)
 
-    def _known(self, device: str) -> Kept:
-        return self._kept.get(device) or Kept(device)
+    def _known(self, device: str) -> Remembered:
+        return self._kept.get(device) or Remembered(device)
 
     def _hold(self, device: str, holding: Holding | None, *, counted: bool) -> None:
         """Believe that a device holds this, or that nothing is known of it."""
@@ -276,7 +277,7 @@ class Confirmations:
 
     # Remembering
 
-    def _keep(self, kept: Kept) -> None:
+    def _keep(self, kept: Remembered) -> None:
         self._kept[kept.device] = kept
         self._dirty.add(kept.device)
         if self._saving is None and self._running:
@@ -285,14 +286,18 @@ class Confirmations:
 
     async def _save(self) -> None:
         self._saving = None
-        rows = [self._kept[device] for device in self._dirty if device in self._kept]
-        self._dirty.clear()
+        taken: list[Remembered] = []
+
+        def take() -> list[Remembered]:
+            taken.extend(self._kept[device] for device in self._dirty if device in self._kept)
+            self._dirty.clear()
+            return taken
+
         try:
-            await self._database.save_receipts(rows)
+            await self._database.save_receipts(take)
         except StoreError:
-            self._dirty.update(
-                kept.device for kept in rows
-            )  # with the next that is to be remembered
+            # With the next that is to be remembered.
+            self._dirty.update(kept.device for kept in taken)
             raise
 
     # Facts

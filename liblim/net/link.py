@@ -168,19 +168,25 @@ class Link:
         while True:
             await self._some.wait()
             while self._arrived or self._wanted:
-                try:
-                    await self._give()
-                    await self._take_some()
-                except LimError as error:
+                failure = await self._do_some()
+                if failure is not None:
                     self._arrived.clear()  # what came behind is of no use, or comes again
-                    self.session.refuse(error)
-                except Exception as error:
-                    _log.exception("a link failed")
-                    self._arrived.clear()
-                    self.session.refuse(_mistake(error))
-                self._pump()
+                    self.refuse(failure)
             self._some.clear()
             self._done.set()
+
+    async def _do_some(self) -> LimError | None:
+        """Do what there is to do; returns why the connection is to be closed, if it is."""
+        try:
+            await self._give()
+            await self._take_some()
+            self._pump()
+        except LimError as error:
+            return error
+        except Exception as error:
+            _log.exception("a link failed")
+            return _mistake(error)
+        return None
 
     async def _give(self) -> None:
         """Read what the peer wants; what it wanted before it does not want any more."""
@@ -208,20 +214,20 @@ class Link:
         it: they are tried together.  Else who writes such a run could part two honest devices.
         """
         held, self._unproven = self._unproven, ()
-        receipt = await self._database.receive([*held, *changes])
-        if receipt.aside:
+        outcome = await self._database.receive([*held, *changes])
+        if outcome.aside:
             self._owner.noticed(self, Forked())
-        if receipt.refused is None:
+        if outcome.refused is None:
             return
-        rest = receipt.rest
+        rest = outcome.rest
         last = next(change for change in reversed(rest) if change.replica == rest[0].replica)
         if (
-            not isinstance(receipt.refused, SignatureError)
+            not isinstance(outcome.refused, SignatureError)
             or not self.session.lists_beyond(last)
             or len(rest) > MAX_UNPROVEN
             or sum(len(change.body or b"") for change in rest) > MAX_UNPROVEN_BYTES
         ):
-            raise receipt.refused
+            raise outcome.refused
         self._unproven = rest
 
     # What others put in

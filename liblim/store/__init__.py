@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from liblim.store.store import NO_BOUND, Admitted, Bound, DocumentRow, ReplicaRow, Store, Summary
+from liblim.store.derived import NO_BOUND, Bound, DocumentRow, Summary
+from liblim.store.log import Admitted, ReplicaRow
+from liblim.store.store import Store
 
 __all__ = ["NO_BOUND", "Admitted", "Bound", "DocumentRow", "ReplicaRow", "Store", "Summary"]

@@ -52,8 +52,8 @@ class Receipts:
     def __init__(self, log: Source, notary: Notary) -> None:
         """Issue for ``log``."""
         self.latest: dict[str, Receipt] = {}
+        self.notary = notary
         self._log = log
-        self._notary = notary
         self._said = ""
         """The digest of what was issued last in this run."""
         self._moved_since: float | None = None
@@ -82,7 +82,7 @@ class Receipts:
             return Verdict.NOTHING
         if known is not None and receipt.rank < known.rank:
             return Verdict.OLD
-        self._notary.check(receipt)
+        self.notary.check(receipt)
         self.latest[receipt.device] = receipt
         if receipt.device != self._log.device:
             return Verdict.NEWS
@@ -94,7 +94,7 @@ class Receipts:
 
     def _says_what_holds(self, receipt: Receipt) -> bool:
         try:
-            statement = self._notary.read(receipt)
+            statement = self.notary.read(receipt)
         except ChangeError:
             return False
         return (statement.count, statement.digest) == (self._log.count, self._log.digest)
@@ -126,7 +126,7 @@ class Receipts:
             return None
         last = self.latest.get(self._log.device)
         try:
-            receipt = self._notary.issue(last.counter + 1 if last else 1, self._statement(at))
+            receipt = self.notary.issue(last.counter + 1 if last else 1, self._statement(at))
         except BaseException:
             self.moved(now)
             raise

@@ -16,6 +16,7 @@ import pytest
 
 from app import control
 from app.service import Service
+from liblim.store.connection import open_connection
 from tests.app.services import pair, started, texts, until, write
 from tests.liblim.store.disk import Disk
 
@@ -57,7 +58,8 @@ def _on_tmpfs(folder: Path) -> Iterator[Place]:
     try:
         yield Place(point / "lap", fill, filler.unlink)
     finally:
-        subprocess.run([umount, str(point)], check=True)
+        # Lazily: where a test failed, something may still be open there.
+        subprocess.run([umount, "-l", str(point)], check=True)
 
 
 @pytest.mark.asyncio
@@ -128,6 +130,35 @@ async def test_a_start_on_a_full_disk(place: Place, monkeypatch: pytest.MonkeyPa
     again = await started(place.folder)
     assert await again.notes.text(oid) == "Mine" + ", too" * 1000
     await again.stop()
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("none_left")
+async def test_a_start_on_a_full_disk_with_a_list_that_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash: what is listed can be read, and the rest once the list can be brought up to date."""
+    monkeypatch.setattr("app.service.CONTROL_RETRY", 0.01)
+    monkeypatch.setattr("app.notes.AGAIN", 0.01)
+    monkeypatch.setattr("app.notes.FIRST_ROWS", 1)
+    monkeypatch.setattr("app.notes.SLICE", 1)
+    with Disk().in_use() as disk:
+        first = await started(tmp_path / "lap")
+        listed = {await write(first, f"Listed {number}") for number in range(3)}
+        behind = await write(first, "Behind")
+        database = first._folder.database
+        await first.stop()
+        connection = open_connection(database)
+        query = "UPDATE documents SET listed = 0, summary = NULL WHERE oid = ?"
+        connection.execute(query, (behind,))
+        connection.close()
+        disk.fail(apsw.FullError)
+        lap = await started(tmp_path / "lap")
+        await until(lap, lambda: set(lap.notes.rows) == listed)
+        assert await lap.notes.text(behind) == "Behind"
+        disk.mend()
+        await until(lap, lambda: set(lap.notes.rows) == {*listed, behind})
+        await lap.stop()
 
 
 @pytest.mark.asyncio

@@ -17,6 +17,8 @@ from app.notes import Note
 from app.opening import Opened, open_library
 from app.pairing import Joining
 from liblim.aio import AsyncDatabase
+from liblim.change import Range
+from liblim.database import Database
 from liblim.errors import LimError, StoreError
 from liblim.membership import Membership
 from liblim.trust import Grant
@@ -64,8 +66,6 @@ async def granted(desk: AsyncDatabase, opened: Opened) -> Grant:
 
 async def sync(giver: AsyncDatabase, taker: AsyncDatabase) -> None:
     """Bring over all changes, as a first sync does."""
-    from liblim.change import Range
-
     ranges = [Range(replica, 1, head.seq) for replica, head in giver.heads.items()]
     await taker.receive(await giver.read(ranges, 10_000, 1 << 30))
 
@@ -126,6 +126,35 @@ async def test_an_empty_library_is_dropped_without_a_word(
     assert joiner.line == ""
     assert kept_libraries(folder) == []
     await opened.database.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["set aside", "of a newer version"])
+async def test_a_library_with_what_no_note_shows_is_kept(
+    desk: AsyncDatabase, folder: Folder, tmp_path: Path, how: str
+) -> None:
+    opened = await open_library(folder)
+    database = opened.database
+    joiner = await joiner_of(folder, opened)
+    await database.copy_to(tmp_path / "copy.db")
+
+    class Sketch(Note):
+        kind = "sketch"
+
+    copy = Database(tmp_path / "copy.db", [Note, Sketch], identity=opened.identity)
+    written = copy.create(Note if how == "set aside" else Sketch)
+    written.body.insert(0, "Not shown")
+    copy.commit()
+    (range_,) = (Range(replica, 1, head.seq) for replica, head in copy.heads.items())
+    (change,) = copy.read([range_], 1, 1)
+    copy.close()
+    if how == "set aside":
+        database.core.store.set_aside(change, database.device, "a copy wrote it")
+    else:
+        await database.receive([change])
+    await joiner.join(await granted(desk, opened), ADD)
+    assert len(kept_libraries(folder)) == 1
+    await database.close()
 
 
 @pytest.mark.asyncio

@@ -234,6 +234,35 @@ async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_start_that_fails_late_reads_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.notes.FIRST_ROWS", 1)
+    monkeypatch.setattr("app.notes.SLICE", 1)
+    first = await started(tmp_path / "lap")
+    for number in range(5):
+        await write(first, f"note {number}")
+    await first.stop()
+
+    async def fails(*arguments: object) -> None:
+        raise LimError("What is to be added cannot be read.")
+
+    monkeypatch.setattr("app.kept.recall", fails)
+    service = Service(tmp_path / "lap", offline=True)
+    with pytest.raises(LimError, match="to be added"):
+        await service.start()
+    assert not service.notes.reading
+
+
+@pytest.mark.asyncio
+async def test_trouble_that_is_told_while_the_notes_are_closed(desk: Service) -> None:
+    await desk.stop()
+    desk._say("error", "The disk is full.")
+    assert await asyncio.gather(*desk._tasks, return_exceptions=True) == [None]
+    await desk._sync_log.close()
+
+
+@pytest.mark.asyncio
 async def test_what_cannot_be_listened_at_is_said_and_the_notes_are_there(tmp_path: Path) -> None:
     with pytest.raises(LimError, match="port"):
         await Service(tmp_path / "other", listen="127.0.0.1:x").start()

@@ -24,7 +24,9 @@ SILENT = device_status(peer(device="c" * 32, name="", connected=False, they_lack
 class Holders:
     """A database that says who holds a document."""
 
-    async def holders(self, oid: str) -> frozenset[str]:
+    async def holders(self, oid: str) -> frozenset[str] | None:
+        if oid == "new":
+            return None
         return frozenset({"n1": ["a" * 32], "n2": ["a" * 32, "c" * 32, "f" * 32]}.get(oid, []))
 
 
@@ -42,6 +44,12 @@ async def test_only_who_confirmed_it_is_said_to_have_it() -> None:
         "Device cccccccc has not confirmed it; nothing was heard of what it holds.",
     ]
     assert (await where("n2", DESK, AWAY, SILENT)).line == "on Desk and Device cccccccc"
+
+
+@pytest.mark.asyncio
+async def test_of_a_new_note_nothing_is_said() -> None:
+    found = await where("new", DESK, AWAY)
+    assert (found.line, found.more(NOW)) == ("", "")
 
 
 @pytest.mark.asyncio

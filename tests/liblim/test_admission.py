@@ -33,9 +33,9 @@ def everything(store: Store) -> list[Change]:
 
 def test_a_chain_enters_in_order_and_reads_back(store: Store, admission: Admission) -> None:
     changes = chain("a", 5)
-    receipt = admission.admit(changes)
-    assert [new.change for new in receipt.entered] == changes
-    assert [new.position for new in receipt.entered] == [1, 2, 3, 4, 5]
+    outcome = admission.admit(changes)
+    assert [new.change for new in outcome.entered] == changes
+    assert [new.position for new in outcome.entered] == [1, 2, 3, 4, 5]
     assert everything(store) == changes
     assert [change.hash for change in everything(store)] == [change.hash for change in changes]
 
@@ -43,8 +43,8 @@ def test_a_chain_enters_in_order_and_reads_back(store: Store, admission: Admissi
 def test_duplicates_count_once(store: Store, admission: Admission) -> None:
     changes = chain("a", 3)
     admission.admit(changes)
-    receipt = admission.admit(changes)
-    assert (receipt.entered, receipt.duplicates) == ([], 3)
+    outcome = admission.admit(changes)
+    assert (outcome.entered, outcome.duplicates) == ([], 3)
     assert everything(store) == changes
 
 
@@ -52,11 +52,11 @@ def test_early_changes_wait_and_follow(admission: Admission) -> None:
     first, second, third = chain("a", 3)
     other = make("b", deps=[second])
     assert admission.admit([third, other, second]).waiting == 3
-    receipt = admission.admit([first])
-    assert {new.change.hash for new in receipt.entered} == {
+    outcome = admission.admit([first])
+    assert {new.change.hash for new in outcome.entered} == {
         change.hash for change in (first, second, third, other)
     }
-    assert receipt.waiting == 0
+    assert outcome.waiting == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -88,18 +88,18 @@ def test_a_fork_is_set_aside_not_dropped(store: Store, admission: Admission) -> 
     rival = make("a", first, at=99)
     after = make("b", deps=[rival])
     admission.admit([first, second])
-    receipt = admission.admit([rival, after])
-    assert receipt.aside == (rival, after)
-    assert receipt.refused is None
+    outcome = admission.admit([rival, after])
+    assert outcome.aside == (rival, after)
+    assert outcome.refused is None
     assert everything(store) == [first, second]
 
 
 @pytest.mark.parametrize("clock", [1, 3, 10**6])
 def test_a_wrong_clock_is_refused(clock: int, admission: Admission) -> None:
     first = make("a")
-    receipt = admission.admit([first, make("a", first, clock=clock), make("b")])
-    assert [new.change for new in receipt.entered] == [first]
-    assert "clock" in str(receipt.refused)
+    outcome = admission.admit([first, make("a", first, clock=clock), make("b")])
+    assert [new.change for new in outcome.entered] == [first]
+    assert "clock" in str(outcome.refused)
 
 
 def test_an_unreadable_body_is_admitted_all_the_same(admission: Admission) -> None:
@@ -121,8 +121,8 @@ def test_a_failed_transaction_leaves_no_trace(
         patch.setattr(store, "touch", fail)
         with pytest.raises(StoreError):
             admission.admit([second, make("b")])
-    receipt = admission.admit([second, make("b"), third])
-    assert len(receipt.entered) == 3
+    outcome = admission.admit([second, make("b"), third])
+    assert len(outcome.entered) == 3
     assert len(everything(store)) == 4
 
 

@@ -12,7 +12,7 @@ from liblim.database import Database
 from liblim.errors import IdentityLocked, LimError
 from liblim.trust import Device, Identity
 from liblim.trust.documents import text_of
-from tests.liblim.test_library import introduce
+from tests.liblim.test_library import changes_of, introduce, write
 from tests.liblim.things import Thing
 
 pytestmark = pytest.mark.asyncio
@@ -81,6 +81,25 @@ async def test_joining_drops_the_old_log_and_tells_who_listens() -> None:
     assert told[-1] == desk.library
     assert (lap.count, await lap.entries()) == (0, [])
     assert newcomer.device in lap.ledger.members
+    await lap.close()
+
+
+async def test_what_one_library_set_aside_is_not_issued_in_another(tmp_path: Path) -> None:
+    newcomer = Identity.generate()
+    desk = Database(":memory:", [Thing], identity=Identity.generate())
+    introduce(desk, newcomer)
+    lap = await AsyncDatabase.open(tmp_path / "lap.db", [Thing], identity=newcomer)
+    await lap.load_trust()
+    await lap.copy_to(tmp_path / "copy.db")
+    copy = Database(tmp_path / "copy.db", [Thing], identity=newcomer)
+    write(copy, "of the old library")
+    change = changes_of(copy)[-1]
+    copy.close()
+    lap.core.store.set_aside(change, newcomer.device, "a copy wrote it")
+    issued, _ = await asyncio.gather(lap.issue_again(), lap.take_on(desk.grant()))
+    assert issued == 1
+    assert lap.library == desk.library
+    assert (lap.count, await lap.entries()) == (0, [])
     await lap.close()
 
 

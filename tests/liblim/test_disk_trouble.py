@@ -84,7 +84,7 @@ class Watched:
         """Receive as a session does: what failed comes again, once it can."""
         before = self.database.count
         try:
-            receipt = await self.database.receive(changes)
+            outcome = await self.database.receive(changes)
         except StoreError as error:
             told = str(error)
         else:
@@ -93,8 +93,8 @@ class Watched:
             assert self.database.problem == told
             assert self.database.count == before
             await self.mended()
-            receipt = await self.database.receive(changes)
-        assert (len(receipt.entered), receipt.refused) == (len(changes), None)
+            outcome = await self.database.receive(changes)
+        assert (len(outcome.entered), outcome.refused) == (len(changes), None)
 
 
 def theirs() -> tuple[list[Change], str]:

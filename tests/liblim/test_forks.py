@@ -35,14 +35,14 @@ def first_change(author: Database, replica: str, salt: bytes, text: str) -> list
 async def part(a: Place, c: Place, forks: Iterable[list[Change]]) -> None:
     """Give each of two devices another of two changes with one replica and number."""
     for taker, changes in zip((a, c), forks, strict=True):
-        receipt = await taker.database.receive(changes)
-        assert [new.change for new in receipt.entered] == changes
+        outcome = await taker.database.receive(changes)
+        assert [new.change for new in outcome.entered] == changes
 
 
 async def carry(giver: Place, taker: Place) -> None:
     """Let one device read what another has, and say again what it cannot log."""
-    receipt = await taker.database.receive(await giver.changes())
-    assert receipt.refused is None
+    outcome = await taker.database.receive(await giver.changes())
+    assert outcome.refused is None
     await taker.membership.tend()
 
 
@@ -116,8 +116,8 @@ async def test_a_replica_id_that_two_devices_share_does_not_either(
     await one.write("goes on")
     (after,) = [change for change in await one.changes() if change.header.prev == head.hash]
     assert [new.change for new in (await a.database.receive([after])).entered] == [after]
-    receipt = await c.database.receive([after])
-    assert (receipt.entered, receipt.aside, receipt.refused, receipt.passed) == ([], (), None, 1)
+    outcome = await c.database.receive([after])
+    assert (outcome.entered, outcome.aside, outcome.refused, outcome.passed) == ([], (), None, 1)
     await assert_it_is_removed_everywhere(a, c, d, one, two)
 
 
@@ -137,9 +137,9 @@ async def test_what_stands_on_a_change_set_aside_is_set_aside_too(place: NewPlac
     rival, *mine = new
     late, *rest = reversed(mine)
     assert (await c.database.receive([late])).waiting == 1
-    receipt = await c.database.receive([*reversed(rest)])
-    assert receipt.waiting == 0
-    assert set(receipt.aside) == set(mine)
+    outcome = await c.database.receive([*reversed(rest)])
+    assert outcome.waiting == 0
+    assert set(outcome.aside) == set(mine)
     c.database.core._admission.__init__(c.database.core.store, c.database.keys, c.database.library)  # type: ignore[misc]
     assert (await c.database.receive([late])).aside == (late,)
     assert c.database.core.store.aside() == dict.fromkeys([x.hash for x in mine], a.device)

@@ -33,12 +33,12 @@ def test_no_device_writes_under_anothers_replica_id() -> None:
     thief.receive(changes_of(run))
     (first,) = [change for change in changes_of(run) if change.replica not in third.heads]
     for members in ({}, {"prev": bytes(32)}, {"prev": b""}, {"device": run.device}):
-        receipt = third.receive([squatter(thief, first, **members)])
-        assert receipt.refused is not None, members
-        assert not receipt.entered
-        assert not receipt.aside
-    receipt = third.receive(changes_of(run))
-    assert receipt.refused is None
+        outcome = third.receive([squatter(thief, first, **members)])
+        assert outcome.refused is not None, members
+        assert not outcome.entered
+        assert not outcome.aside
+    outcome = third.receive(changes_of(run))
+    assert outcome.refused is None
     assert read(third, oid) == "genuine"
     # And where the genuine one came first, what contradicts it is refused, not set aside.
     assert third.receive([squatter(thief, first)]).refused is not None
@@ -56,6 +56,6 @@ def test_a_member_that_cannot_write_sense_jams_nobody() -> None:
     sealed = lap.keys.seal(b'\x00{"oid":"\x81"}', header)
     header = msgspec.structs.replace(header, body=sha256(sealed).digest())
     odd = Change(header, lap.keys.sign(Change(header, b"", sealed).hash), sealed)
-    receipt = desk.receive([*changes_of(lap), odd])
-    assert receipt.refused is None
-    assert receipt.entered[-1].body is None
+    outcome = desk.receive([*changes_of(lap), odd])
+    assert outcome.refused is None
+    assert outcome.entered[-1].body is None

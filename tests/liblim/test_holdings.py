@@ -9,7 +9,7 @@ import pytest
 
 from liblim import holdings as module
 from liblim.change import Change, Dep, Head
-from liblim.holdings import Holding, Holdings, Kept, Walk, load, save
+from liblim.holdings import Holding, Holdings, Remembered, Walk, load, save
 from liblim.store import Store
 from tests.liblim.changes import make
 
@@ -149,7 +149,7 @@ def test_what_is_kept_is_brought_up_to_date_when_it_is_read() -> None:
     second, other = make("a", first), make("b")
     with store.transaction():
         store.append(first)
-    kept = Kept("1" * 32, holding=Holding(1.0, {}))
+    kept = Remembered("1" * 32, holding=Holding(1.0, {}))
     save(store, [(kept.device, msgspec.json.encode(kept))], store.last_position())
     assert load(store) == [kept]
     with store.transaction():
@@ -157,4 +157,13 @@ def test_what_is_kept_is_brought_up_to_date_when_it_is_read() -> None:
         store.append(other)
     (found,) = load(store)
     assert found.holding == Holding(1.0, {second.replica: 2, other.replica: 1})
+    store.close()
+
+
+def test_what_is_kept_and_cannot_be_read_is_passed_over() -> None:
+    store = Store(":memory:")
+    kept = Remembered("1" * 32, holding=Holding(1.0, {}))
+    rows = [(kept.device, msgspec.json.encode(kept)), ("2" * 32, b"{}"), ("3" * 32, b"\xff[")]
+    save(store, rows, 0)
+    assert load(store) == [kept]
     store.close()

@@ -124,8 +124,8 @@ def test_what_a_stranger_wrote_waits_for_an_introduction() -> None:
         )
     )
     oid = write(lap, "early")
-    receipt = desk.receive(changes_of(lap))
-    assert (len(receipt.entered), receipt.waiting, receipt.refused) == (0, 1, None)
+    outcome = desk.receive(changes_of(lap))
+    assert (len(outcome.entered), outcome.waiting, outcome.refused) == (0, 1, None)
     introduce(desk, newcomer)
     assert read(desk, oid) == "early"
 
@@ -138,9 +138,9 @@ def test_unsigned_and_wrongly_signed_changes_are_refused_and_others_go_on() -> N
     write(lap, "more")
     *_, first, second = changes_of(lap)
     for signature in (b"", second.signature, bytes(64)):
-        receipt = desk.receive([msgspec.structs.replace(first, signature=signature)])
-        assert isinstance(receipt.refused, ChangeError)
-        assert not receipt.entered
+        outcome = desk.receive([msgspec.structs.replace(first, signature=signature)])
+        assert isinstance(outcome.refused, ChangeError)
+        assert not outcome.entered
     assert desk.receive([first]).refused is None
     assert read(desk, good) == "good"
 
@@ -151,8 +151,8 @@ def test_one_signature_covers_the_run_before_it() -> None:
     sync(desk, lap)
     oids = [write(lap, f"number {n}") for n in range(5)]
     *_, a, b, c, d, e = changes_of(lap)
-    receipt = desk.receive([msgspec.structs.replace(a, signature=bytes(64)), b, c, d, e])
-    assert (len(receipt.entered), receipt.refused) == (5, None)
+    outcome = desk.receive([msgspec.structs.replace(a, signature=bytes(64)), b, c, d, e])
+    assert (len(outcome.entered), outcome.refused) == (5, None)
     assert [read(desk, oid) for oid in oids] == [f"number {n}" for n in range(5)]
 
 
@@ -163,9 +163,9 @@ def test_of_a_run_with_a_bad_end_the_good_beginning_is_taken() -> None:
     for n in range(3):
         write(lap, f"number {n}")
     *_, a, b, c = changes_of(lap)
-    receipt = desk.receive([a, b, msgspec.structs.replace(c, signature=bytes(64))])
-    assert len(receipt.entered) == 2
-    assert receipt.refused is not None
+    outcome = desk.receive([a, b, msgspec.structs.replace(c, signature=bytes(64))])
+    assert len(outcome.entered) == 2
+    assert outcome.refused is not None
 
 
 def test_changes_of_another_library_are_refused() -> None:
@@ -173,9 +173,9 @@ def test_changes_of_another_library_are_refused() -> None:
     desk, other = make(), make(identity=identity)
     write(other, "elsewhere")
     introduce(desk, identity)
-    receipt = desk.receive(changes_of(other))
-    assert receipt.refused is not None
-    assert not receipt.entered
+    outcome = desk.receive(changes_of(other))
+    assert outcome.refused is not None
+    assert not outcome.entered
 
 
 def hand_on(giver: Database, epoch: str, taker: Database) -> None:
@@ -200,8 +200,8 @@ def test_a_body_whose_key_comes_later_is_read_then() -> None:
         lap.get(Thing, oid)
     desk.keys.use(old)
     hand_on(desk, new, lap)
-    receipt = lap.receive(changes_of(desk))
-    assert len(receipt.revived) == 1
+    outcome = lap.receive(changes_of(desk))
+    assert len(outcome.revived) == 1
     assert read(lap, oid) == "under the new one"
     assert oid in {entry.oid for entry in lap.entries()}
 

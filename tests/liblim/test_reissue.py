@@ -56,8 +56,8 @@ class Fork:
         """Give what the second wrote to others, who set it aside."""
         self.second.commit()
         for database in to or (self.desk,):
-            receipt = database.receive(everything(self.second))
-            assert receipt.refused is None
+            outcome = database.receive(everything(self.second))
+            assert outcome.refused is None
 
 
 def append(thing: Thing, text: str) -> None:
@@ -301,8 +301,8 @@ def test_a_running_machine_that_was_copied() -> None:
     append(fork.thing(typing), "typed")
     append(fork.thing(fork.first), "first")
     fork.first.commit()
-    receipt = typing.receive(everything(fork.first))
-    assert len(receipt.aside) == 1
+    outcome = typing.receive(everything(fork.first))
+    assert len(outcome.aside) == 1
     typing.commit()
     assert typing.idle
     assert fork.text(typing) == ">typed"

@@ -62,7 +62,7 @@ def pull(target: Database, source: Database) -> int:
         if held is None or held.seq < head.seq:
             ranges.append(Range(replica, held.seq + 1 if held else 1, head.seq))
     changes = source.read(ranges, 10**6, 10**9) if ranges else []
-    receipt = target.receive(changes)
-    assert receipt.refused is None
-    assert len(receipt.entered) == len(changes)
+    outcome = target.receive(changes)
+    assert outcome.refused is None
+    assert len(outcome.entered) == len(changes)
     return len(changes)

@@ -156,12 +156,12 @@ class Device:
     ) -> Iterator[None]:
         database = self.database
         batch = database.close_change() if changes is None else changes
-        receipt = database.admit(batch)
-        assert receipt.refused is None, receipt.refused
-        assert not receipt.aside, "two changes with one replica and number"
+        outcome = database.admit(batch)
+        assert outcome.refused is None, outcome.refused
+        assert not outcome.aside, "two changes with one replica and number"
         self.admitted = True
         yield
-        summaries = database.settle(receipt)
+        summaries = database.settle(outcome)
         self.admitted = False
         self.show(summary.oid for summary in summaries)
         yield

@@ -202,9 +202,9 @@ def gate() -> Iterator[Admission]:
 def test_liblim_takes_the_changes_and_refuses_the_others(gate: Admission) -> None:
     for row in VECTORS["changes"]:
         for bad in VECTORS["refused"]:
-            receipt = gate.admit([change_of(bad)])
-            assert not receipt.entered, bad["why"]
-            assert any((receipt.refused, receipt.waiting, receipt.aside, receipt.duplicates))
+            outcome = gate.admit([change_of(bad)])
+            assert not outcome.entered, bad["why"]
+            assert any((outcome.refused, outcome.waiting, outcome.aside, outcome.duplicates))
         (new,) = gate.admit([change_of(row)]).entered
         assert new.body == Body(**row["body"])
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from liblim.admission import Receipt
+from liblim.admission import Outcome
 from liblim.aio import AsyncDatabase
+from liblim.membership import Membership
 from liblim.net import confirmations
-from liblim.receipt import Receipt as Signed
+from liblim.receipt import Receipt
 from liblim.sync import receipts
 from liblim.sync.messages import Entry, Igotz, Ihaz
 from liblim.trust import Identity
@@ -45,7 +46,7 @@ async def three() -> AsyncIterator[tuple[Device, Device, Device]]:
 
 async def on(at: Device, oid: str, *others: Device) -> None:
     """Wait until a device knows that a note is on these others, and no further."""
-    wanted = {other.id for other in others}
+    wanted = frozenset(other.id for other in others)
     async with asyncio.timeout(15):
         while await at.database.holders(oid) != wanted:
             await at.told()
@@ -63,6 +64,8 @@ def test_a_neighbour_holds_what_it_acknowledges() -> None:
             await desk.identical(lap)
             oid = (await desk.write("hello")).oid
             await on(desk, oid, lap)
+            new = desk.database.create(Thing)
+            assert await desk.database.holders(new.oid) is None, "there is nothing to be held"
             status = desk.peer(lap)
             assert status is not None
             assert status.confirmed is not None
@@ -123,7 +126,7 @@ def test_what_was_known_is_known_after_a_restart(tmp_path: Path) -> None:
             assert await database.holders(oid) == frozenset()  # nobody has asked yet
             await server.node.stop()
             async with device("Lap", unheard=True, database=database) as lap:
-                assert await database.holders(oid) == {server.id, desk.id}
+                assert await database.holders(oid) == frozenset((server.id, desk.id))
                 assert await database.holders(thing.oid) == frozenset()
                 assert lacks(lap, desk) == lacks(lap, server) == 1
             await database.close()
@@ -159,8 +162,8 @@ def test_a_device_whose_backup_was_restored_says_less_and_is_believed(tmp_path: 
                 await lap.until(lambda: lacks(lap, desk) == 4)
             await database.close()
 
-    async def nothing(changes: object) -> Receipt:
-        return Receipt([])
+    async def nothing(changes: object) -> Outcome:
+        return Outcome([])
 
     asyncio.run(scene())
 
@@ -179,11 +182,47 @@ def test_a_member_that_is_removed_is_forgotten() -> None:
     asyncio.run(scene())
 
 
+def test_receipts_are_checked_with_the_keys_that_are_there_now() -> None:
+    """Who pairs once more with its own library brings its keys anew, while it is on the network."""
+
+    async def scene() -> None:
+        async with three() as (server, desk, lap), device("Tab", unheard=True) as tab:
+            await lap.database.take_on(server.database.grant(lap.id))
+            await server.invite(tab)
+            oid = (await lap.write("hello")).oid
+            await on(lap, oid, server, desk, tab)
+            assert not [line for line in lap.lines if line.level != "info"]
+
+    asyncio.run(scene())
+
+
+def test_nothing_of_one_library_is_remembered_in_another() -> None:
+    """Else a device of both would be said to hold what it never got."""
+
+    async def scene() -> None:
+        async with device("Server") as server, device("Desk", unheard=True) as desk:
+            await server.invite(desk)
+            await server.identical(desk)
+            other = await new_database()
+            await other.load_trust()
+            membership = Membership(other)
+            for one in (server, desk):
+                await membership.introduce(one.identity.certificate, one.name)
+            kept = server.node._confirmations
+            await server.until(lambda: desk.id in kept._kept)
+            kept._dirty.update(kept._kept)
+            await asyncio.gather(server.database.take_on(other.grant(server.id)), kept._save())
+            assert await server.database.load_receipts() == []
+            await other.close()
+
+    asyncio.run(scene())
+
+
 def test_a_receipt_with_a_wrong_signature_ends_the_connection() -> None:
     async def scene() -> None:
         async with device("Desk") as desk, member(desk) as guest:
             await guest.greet()
-            bad = Signed(guest.identity.device, 1, "0" * 32, b"", bytes(64))
+            bad = Receipt(guest.identity.device, 1, "0" * 32, b"", bytes(64))
             await guest.say(Igotz(bad))
             nowai = (await guest.hear_all())[-1]
             assert getattr(nowai, "code", "") == "bad-message"

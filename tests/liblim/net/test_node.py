@@ -469,6 +469,36 @@ def test_a_mistake_of_this_program_ends_one_link(caplog: pytest.LogCaptureFixtur
     caplog.clear()
 
 
+def test_a_mistake_after_a_commit_ends_one_link(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with device("Desk") as desk, device("Lap") as lap:
+            await desk.invite(lap)
+            await lap.identical(desk)
+            receive, changed = lap.database.receive, lap.node.changed
+            mistakes: list[RuntimeError] = []
+
+            async def take(changes: Any) -> Any:
+                taken = await receive(changes)
+                lap.database.receive = receive  # type: ignore[method-assign]
+                mistakes.append(RuntimeError("a mistake"))
+                return taken
+
+            def fail() -> None:
+                if mistakes:
+                    raise mistakes.pop()
+                changed()
+
+            lap.database.receive = take  # type: ignore[method-assign]
+            lap.node.changed = fail  # type: ignore[method-assign]
+            await desk.write("x")
+            await lap.logged("This program made a mistake: RuntimeError('a mistake')")
+            await lap.identical(desk)
+
+    asyncio.run(main())
+    assert [record.getMessage() for record in caplog.records] == ["a link failed"]
+    caplog.clear()
+
+
 # Starting and stopping
 
 

@@ -51,10 +51,10 @@ async def test_wrong_signatures_come_only_so_many_in_a_row(run: str, taken: int)
             change if good == "+" else planted(change)
             for change, good in zip(changes, run, strict=True)
         ]
-        receipt = await desk.database.receive(sent)
-        assert [new.change for new in receipt.entered] == sent[:taken]
-        assert (receipt.refused is None) is (taken == len(run))
-        assert list(receipt.rest) == sent[taken:]
+        outcome = await desk.database.receive(sent)
+        assert [new.change for new in outcome.entered] == sent[:taken]
+        assert (outcome.refused is None) is (taken == len(run))
+        assert list(outcome.rest) == sent[taken:]
 
 
 @both_loops

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from liblim.admission import Admission, Receipt
+from liblim.admission import Admission, Outcome
 from liblim.change import Body, Change, Dep, Header, pack_body
 from liblim.store import Store
 from liblim.trust.identity import Identity
@@ -97,13 +97,13 @@ class Receiver:
         self.entered: list[Change] = []
         self.bodies: dict[bytes, Body | None] = {}
 
-    def take(self, *changes: Change) -> Receipt:
+    def take(self, *changes: Change) -> Outcome:
         """Take a batch."""
-        receipt = self.admission.admit(changes)
-        for new in (*receipt.entered, *receipt.revived):
+        outcome = self.admission.admit(changes)
+        for new in (*outcome.entered, *outcome.revived):
             self.bodies[new.change.hash] = new.body
-        self.entered += [new.change for new in receipt.entered]
-        return receipt
+        self.entered += [new.change for new in outcome.entered]
+        return outcome
 
     def close(self) -> None:
         """Let go of the store."""
