@@ -128,9 +128,10 @@ class Simulated(Confirmations):
 
     def _hold(self, device: str, holding: Holding | None, *, counted: bool) -> None:
         super()._hold(device, holding, counted=counted)
-        said = self.witness.saying(holding).heads if holding else None
-        if holding is not None and said is not None:
-            found = dict(claimed(holding, self.device))
+        believed = self._database.holdings.kept.get(device)
+        said = self.witness.saying(believed).heads if believed else None
+        if believed is not None and said is not None:
+            found = dict(claimed(believed, self.device))
             assert found == said, "a receipt comes to something else than the device said"
 
 
