@@ -59,7 +59,7 @@ class Confirmations:
         self._reset()
 
     def _reset(self) -> None:
-        self._receipts = Receipts(self._database, self._database.keys)
+        self._receipts = Receipts(self._database, lambda: self._database.keys)
         self._kept: dict[str, Remembered] = {}
         self._dirty: set[str] = set()
         self._own: set[str] = set()
@@ -97,9 +97,17 @@ class Confirmations:
         if self._dirty:
             self._do(self._save())
 
+    # Time, which the simulation replaces
+
     @property
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     # What happens
 
@@ -115,8 +123,9 @@ class Confirmations:
         """Take note that others may be members, that keys may have come, or that all is another library's."""
         if moved:
             self._reset()
-        self._receipts.notary = self._database.keys  # others, where missing ones were brought
         self._drop_strangers()
+        for receipt in self._receipts.let_in(self._database.ledger.members.keys(), self._now):
+            self._take(receipt)
         self._count()
         self._wait()
 
@@ -164,17 +173,19 @@ class Confirmations:
             return
         device = receipt.device
         if verdict is Verdict.NEWS:
-            self._own.discard(device)
-            self._keep(
-                replace(self._known(device), receipt=receipt, heard=self._clock(), counted=False)
-            )
-            self._hand_on(receipt, link)
+            self._take(receipt, link)
             self._count()
         elif verdict is Verdict.OLD:
             link.hand_on(self._receipts.latest[device])
         if device == link.device and self._receipts.latest.get(device) == receipt:
             self._own.add(device)
         self._wait()
+
+    def _take(self, receipt: Receipt, link: Link | None = None) -> None:
+        device, now = receipt.device, self._clock()
+        self._own.discard(device)
+        self._keep(replace(self._known(device), receipt=receipt, heard=now, counted=False))
+        self._hand_on(receipt, link)
 
     def _hand_on(self, receipt: Receipt, but: Link | None = None) -> None:
         for link in list(self._links()):
@@ -187,7 +198,7 @@ class Confirmations:
         due = self._receipts.timer
         alone = len(self._database.ledger.members) < 2
         if self._timer is None and due is not None and self._running and not alone:
-            self._timer = asyncio.get_running_loop().call_later(due - self._now, self._issue)
+            self._timer = self._later(due - self._now, self._issue)
 
     def _issue(self) -> None:
         self._timer = None
@@ -242,7 +253,7 @@ class Confirmations:
                 began = self._now
                 await self._count_one(kept)
                 # However many receipts a member issues, most of the store's time is for others.
-                await asyncio.sleep(min(4 * (self._now - began), 1.0))
+                await self._pause(min(4 * (self._now - began), 1.0))
         finally:
             self._counting = False
 
@@ -281,8 +292,7 @@ class Confirmations:
         self._kept[kept.device] = kept
         self._dirty.add(kept.device)
         if self._saving is None and self._running:
-            loop = asyncio.get_running_loop()
-            self._saving = loop.call_later(SAVE_AFTER, lambda: self._do(self._save()))
+            self._saving = self._later(SAVE_AFTER, lambda: self._do(self._save()))
 
     async def _save(self) -> None:
         self._saving = None

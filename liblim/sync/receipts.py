@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from liblim.change import Dep
-from liblim.errors import ChangeError
+from liblim.errors import ChangeError, SignatureError
 from liblim.receipt import MAX_FRONTIER, Receipt, Statement
 from liblim.sync.log import LogView
 
@@ -15,6 +16,9 @@ REST = 1.0
 """Seconds without a change until a receipt is issued."""
 BUSY = 5.0
 """Seconds after which one is issued though changes go on."""
+
+MAX_EARLY = 32
+"""Devices of whom a receipt is kept in memory though they are no members (yet)."""
 
 
 class Source(LogView, Protocol):
@@ -47,13 +51,14 @@ class Verdict(enum.Enum):
 
 
 class Receipts:
-    """Keeps the receipts of members only, at most one each."""
+    """Keeps the last receipt of each member; some of others wait for their device's introduction."""
 
-    def __init__(self, log: Source, notary: Notary) -> None:
-        """Issue for ``log``."""
+    def __init__(self, log: Source, notary: Callable[[], Notary]) -> None:
+        """Issue for ``log``; pairing puts another ``notary`` in place, so it is asked for each time."""
         self.latest: dict[str, Receipt] = {}
-        self.notary = notary
+        self._early: dict[str, Receipt] = {}
         self._log = log
+        self._notary = notary
         self._said = ""
         """The digest of what was issued last in this run."""
         self._moved_since: float | None = None
@@ -78,11 +83,14 @@ class Receipts:
         Raises SignatureError where it is not of the device that it names.
         """
         known = self.latest.get(receipt.device)
-        if receipt == known or receipt.device not in members:
+        if receipt.device not in members:
+            self._put_by(receipt)
+            return Verdict.NOTHING
+        if receipt == known:
             return Verdict.NOTHING
         if known is not None and receipt.rank < known.rank:
             return Verdict.OLD
-        self.notary.check(receipt)
+        self._notary().check(receipt)
         self.latest[receipt.device] = receipt
         if receipt.device != self._log.device:
             return Verdict.NEWS
@@ -92,9 +100,26 @@ class Receipts:
             self.moved(now)
         return Verdict.NOTHING
 
+    def _put_by(self, receipt: Receipt) -> None:
+        """Wait for an introduction: receipts are said before changes, and nobody says them twice."""
+        known = self._early.pop(receipt.device, receipt)
+        self._early[receipt.device] = max(known, receipt, key=lambda one: one.rank)
+        if len(self._early) > MAX_EARLY:
+            del self._early[next(iter(self._early))]
+
+    def let_in(self, members: Collection[str], now: float) -> list[Receipt]:
+        """Hear those that came early, of devices that are members by now; returns the news."""
+        waiting = [device for device in self._early if device in members]
+        found = []
+        for receipt in map(self._early.pop, waiting):
+            with suppress(SignatureError):
+                if self.hear(receipt, members, now) is Verdict.NEWS:
+                    found.append(receipt)
+        return found
+
     def _says_what_holds(self, receipt: Receipt) -> bool:
         try:
-            statement = self.notary.read(receipt)
+            statement = self._notary().read(receipt)
         except ChangeError:
             return False
         return (statement.count, statement.digest) == (self._log.count, self._log.digest)
@@ -126,7 +151,7 @@ class Receipts:
             return None
         last = self.latest.get(self._log.device)
         try:
-            receipt = self.notary.issue(last.counter + 1 if last else 1, self._statement(at))
+            receipt = self._notary().issue(last.counter + 1 if last else 1, self._statement(at))
         except BaseException:
             self.moved(now)
             raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from liblim.change import Range
+from liblim.holdings import load
+from liblim.net.confirmations import SAVE_AFTER
 from liblim.sync.belief import NONE
 from tests.simulation.device import Device, Page
 from tests.simulation.network import Link, World
@@ -20,7 +22,8 @@ def check_receipts(link: Link) -> None:
         if session is not None:
             assert (session.we_lack or 0) >= 0, "less than nothing is lacking"
             assert (session.they_lack or 0) >= 0, "less than nothing is lacking"
-            for replica, head in session._exchange.belief.heads.items():
+            said = session.belief.heads if session.belief else {}
+            for replica, head in said.items():
                 held = peer.database.heads.get(replica, NONE)
                 assert held.seq >= head.seq, "a receipt says more than the device has"
 
@@ -45,6 +48,43 @@ def check(world: World) -> None:
         page = first.page(oid)
         missing = world.accounts.missing(oid, page.body if page else None)
         assert not missing, f"{len(missing)} characters that were shown as saved are missing"
+    check_known(world)
+
+
+def check_known(world: World) -> None:
+    """Each knows that all others hold everything: connected, parted, and started again alone."""
+    for device in world.keyed:
+        check_knows(device, world)
+    for link in world.links:
+        link.cut()
+    for device in world.devices:
+        device.finish()
+    world.now += 2 * SAVE_AFTER
+    for device in world.keyed:
+        device.finish()
+        check_knows(device, world)
+        device.crash()
+        check_knows(device, world)
+        assert {kept.device for kept in load(device.database.store)} <= members(device)
+
+
+def check_knows(device: Device, world: World) -> None:
+    """It knows of all others that they hold all of its log, and of nobody who is no member."""
+    holdings, heads = device.shell.holdings, device.database.heads
+    for name in {other.identity.device for other in world.keyed} - {device.identity.device}:
+        if name in device.ends:
+            belief = device.ends[name].session.belief
+            assert belief is not None, "nothing is known of a neighbour"
+            assert not belief.lacks(), "a neighbour is believed to lack something"
+        else:
+            assert holdings.lacking(name, heads) == 0, "a device is believed to lack something"
+    kept = holdings.kept.keys() | device.confirmations.known
+    assert kept <= members(device), "something is remembered of a device that is no member"
+
+
+def members(device: Device) -> set[str]:
+    """Who is a member, as a device sees it."""
+    return set(device.database.ledger.members)
 
 
 def check_order(device: Device) -> None:

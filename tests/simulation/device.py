@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -15,9 +14,12 @@ from liblim.crdt import Counter, Flag, Register, Set, Text
 from liblim.database import Database
 from liblim.document import Document
 from liblim.membership import Membership
-from liblim.sync import Arrived, Closed, Session, Wanted, refusal
+from liblim.net.link import Link as NetLink
+from liblim.sync import Arrived, Claims, Closed, Heard, Ready, Session, Wanted, refusal
 from liblim.sync.belief import NONE
 from liblim.trust import Identity
+from tests.simulation.receipts import End, Simulated
+from tests.simulation.shell import AtOnce, Loop, at_once
 
 if TYPE_CHECKING:
     from tests.simulation.network import Link, World
@@ -49,40 +51,6 @@ class Page(Document):
         }
 
 
-class AtOnce:
-    """A device's database as ``Membership`` wants it, where nothing ever waits."""
-
-    def __init__(self, device: Device) -> None:
-        self.finish = device.finish
-        self.core = device.database
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.core, name)
-
-    async def load_trust(self) -> None:
-        """It is loaded."""
-
-    async def commit(self) -> None:
-        """Commit."""
-        self.finish()
-
-    async def ensure(self, document_type: type[Document], oid: str) -> Document:
-        """A document."""
-        return self.core.ensure(document_type, oid)
-
-    async def release(self, document: Document) -> None:
-        """Let it go."""
-        self.finish()
-        self.core.release(document)
-
-
-def at_once(work: Coroutine[Any, Any, None]) -> None:
-    """Run what only ever lets others have their turn."""
-    with contextlib.suppress(StopIteration):
-        while True:
-            work.send(None)
-
-
 class Memory(NamedTuple):
     """A running machine, kept as it is: its file, and what its writer and its clock knew."""
 
@@ -109,7 +77,13 @@ class Device:
         self.slept = self.wrong = 0.0
         self.brought: set[str] = set()
         """Whom it introduced."""
+        self.lives: list[dict[str, int]] = []
+        """What its log held whenever its disk was lost."""
         self.sessions: dict[Link, Session] = {}
+        self.accepted: list[End] = []
+        """Ends of sessions that both sides accepted, also with several copies of one device."""
+        self.ends: dict[str, End] = {}
+        """By device, the one whose word counts."""
         self.open()
 
     def open(self) -> None:
@@ -120,16 +94,32 @@ class Device:
         """Whether a batch is on disk that the document half has not heard of."""
         self.database = self.open_database()
         self.database.derive()  # as for the list that the app shows first
+        self.loop = Loop(self.monotonic)
+        self.claims = Claims()
+        self.claims.on_free = self._freed
+        self.shell = self.open_shell()
         self.database.subscribe(self._committed)
-        through = cast(AsyncDatabase, AtOnce(self))
+        through = cast(AsyncDatabase, self.shell)
         self.membership = Membership(through, self.world.rng.randbytes)
+        self.library = self.database.library
+        self.confirmations = self.open_confirmations()
+        at_once(self.confirmations.load())
+        self.confirmations.begin()
+        if not self.keyless:
+            self.database.subscribe_trust(self._trust_moved)
+
+    def open_shell(self) -> AtOnce:
+        """Put the shell around the database."""
+        return AtOnce(self)
+
+    def open_confirmations(self) -> Simulated:
+        """Begin with receipts."""
+        return Simulated(self, self.shell)
 
     def open_database(self) -> Database:
         """Start the database."""
         entropy = self.world.rng.randbytes
-        database = Database(self.path, [Page], identity=self.identity, clock=self, entropy=entropy)
-        database.subscribe_trust(self._trust_moved)
-        return database
+        return Database(self.path, [Page], identity=self.identity, clock=self, entropy=entropy)
 
     # Its clocks
 
@@ -146,6 +136,7 @@ class Device:
     def _committed(self, changes: Sequence[Change]) -> None:
         for session in self.sessions.values():
             session.committed(changes, self.monotonic())
+        self.confirmations.committed(changes)
 
     def take_in(self, changes: Sequence[Change] | None, link: Link | None = None) -> None:
         """Let what came, or what was written here (``None``), enter the log when its turn comes."""
@@ -171,9 +162,10 @@ class Device:
             session.settled(batch, self.monotonic())
 
     def go_on(self) -> bool:
-        """Do one more stage of the store's work; says whether there was any."""
+        """Do one more stage of the store's work, and what else is due; says whether there was any."""
+        busy = self.loop.go_on()
         if not self.work:
-            return False
+            return busy
         if next(self.work[0], self) is self:
             self.work.popleft()
         return True
@@ -193,9 +185,38 @@ class Device:
             elif isinstance(event, Wanted):
                 found = self.database.read(event.ranges, event.changes, event.octets)
                 session.supply(event.request, found, self.monotonic())
+            elif isinstance(event, Ready):
+                self._met(link.end(self))
+            elif isinstance(event, Heard):
+                self.confirmations.heard(cast(NetLink, link.end(self)), event.receipt)
             elif isinstance(event, Closed):
                 assert event.code in ENDINGS, event
                 link.down = True
+
+    def _met(self, end: End) -> None:
+        rival = self.ends.get(end.device)
+        if rival is not None:
+            self.confirmations.parted(rival)
+        self.accepted.append(end)
+        self.ends[end.device] = end
+        self.confirmations.met(cast(NetLink, end))
+
+    def part(self, end: End) -> None:
+        """Take note that a session is over."""
+        end.session.eof(self.monotonic())
+        if end in self.accepted:
+            self.accepted.remove(end)
+        if self.ends.get(end.device) is end:
+            self.confirmations.parted(end)
+            del self.ends[end.device]
+
+    def _freed(self) -> None:
+        self.loop.call_later(0, self._look)
+
+    def _look(self) -> None:
+        """Let every session see whether it has anything to do now."""
+        for link in list(self.sessions):
+            link.look(self)
 
     # What people do
 
@@ -253,6 +274,10 @@ class Device:
         for link, session in self.sessions.items():
             if not link.allowed:
                 session.refuse(refusal("removed"))
+        moved, self.library = self.library != self.database.library, self.database.library
+        if moved:
+            self.shell.holdings.clear()
+        self.confirmations.trust_changed(moved=moved)
 
     # What befalls it
 
@@ -260,6 +285,7 @@ class Device:
         """End the program at once: what was not committed is lost."""
         for link in list(self.sessions):
             link.cut()
+        self.loop.stop()
         self.database.store.close()
 
     def crash(self) -> None:
@@ -278,6 +304,7 @@ class Device:
     def restore(self, copy: Path) -> None:
         """Put an earlier copy of the data folder in the place of what is there, and start."""
         self.stop()
+        self.lives.append({replica: head.seq for replica, head in self.database.heads.items()})
         for ending in ("", "-wal", "-shm"):
             Path(f"{self.path}{ending}").unlink(missing_ok=True)
         shutil.copy(copy, self.path)
@@ -292,7 +319,7 @@ class Device:
 
     def resume(self, memory: Memory) -> None:
         """Let the machine go on from there: its memory is that of then, and so is its monotonic clock."""
-        self.restore(memory.path)
         self.slept = self.world.now - memory.monotonic
+        self.restore(memory.path)
         for name, value in memory.writer.items():
             setattr(self.database.writer, name, value)

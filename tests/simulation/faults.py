@@ -1,4 +1,7 @@
-"""Six deliberate faults, put into liblim from outside: each must be found by the simulation's own checks."""
+"""Six deliberate faults, one in two places, put into liblim from outside.
+
+Each must be found by the simulation's own checks.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
-from weakref import WeakKeyDictionary
 
 from liblim.admission import Admission
-from liblim.change import Change, Head
+from liblim.change import Change
 from liblim.crdt.rga import Rga
 from liblim.database import Database
+from liblim.holdings import Holding
+from liblim.net.confirmations import Confirmations
 from liblim.store import Store
 from liblim.sync import Session
 from liblim.sync.belief import Belief
@@ -128,25 +132,35 @@ def wrong_tie_break() -> Iterator[None]:
 
 @contextmanager
 def receipts_that_never_go_down() -> Iterator[None]:
-    """Remember from one session to the next what a device held, and believe no less of it."""
-    init, listing = Session.__init__, Belief.list_page
-    known: WeakKeyDictionary[Any, dict[str, dict[str, Head]]] = WeakKeyDictionary()
-
-    def begin(session: Session, log: Any, **options: Any) -> None:
-        init(session, log, **options)
-        belief = session._exchange.belief
-        belief.heads = known.setdefault(log, {}).setdefault(options["peer"], {})
+    """Believe no less of a device than was believed before, whatever it says on its connection."""
+    listing = Belief.list_page
 
     def list_page(belief: Belief, page: int, more: bool, entries: Any) -> None:
-        kept = belief.heads
-        before = dict(kept)
+        before = dict(belief.heads)
         listing(belief, page, more, entries)
-        belief.heads, said = kept, belief.heads
-        kept.update(said)
-        kept.update({r: head for r, head in before.items() if head.seq > kept.get(r, head).seq})
+        belief.heads.update((r, h) for r, h in before.items() if h.seq > belief.seq(r))
 
     with (
-        patch.object(Session, "__init__", begin),
         patch.object(Belief, "list_page", list_page),
+        patch.object(Belief, "forget", lambda belief: None),
     ):
+        yield
+
+
+@contextmanager
+def receipts_from_afar_that_never_go_down() -> Iterator[None]:
+    """Believe no less of a device than was believed before, whatever others hand on of it."""
+    hold = Confirmations._hold
+
+    def greater(
+        told: Confirmations, device: str, holding: Holding | None, *, counted: bool
+    ) -> None:
+        before = told._database.holdings.recall(device)
+        heard = told._known(device).heard
+        if holding is not None and before is not None and holding.confirmed == heard:
+            lacks = {r: max(n, before[r]) for r, n in holding.lacks.items() if r in before}
+            holding = Holding(holding.confirmed, lacks)
+        hold(told, device, holding, counted=counted)
+
+    with patch.object(Confirmations, "_hold", greater):
         yield

@@ -10,10 +10,12 @@ from liblim.admission import Admission
 from liblim.change import Body, Change, Header
 from liblim.database import Database
 from liblim.errors import ChangeError
+from liblim.receipt import Receipt, Statement
 from liblim.trust import Identity
 from liblim.trust.keys import LibraryKeys
 from liblim.trust.sealing import Learned, Unsealed
 from tests.simulation.device import Device
+from tests.simulation.receipts import KeylessShell, PassedOn
 
 if TYPE_CHECKING:
     from tests.simulation.network import World
@@ -34,6 +36,13 @@ class Blind(Unsealed):
 
     def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
         """Take it."""
+
+    def check(self, receipt: Receipt) -> None:
+        """Take it, too."""
+
+    def read(self, receipt: Receipt) -> Statement:
+        """Read nothing."""
+        raise ChangeError("there is no key here")
 
     def learn(self, change: Change, body: Body) -> Learned:
         """Learn nothing."""
@@ -70,6 +79,14 @@ class Keyless(Device):
     def open_database(self) -> KeylessDatabase:
         """Start the log."""
         return KeylessDatabase(self.path, self.library, self.world.rng.randbytes, self)
+
+    def open_shell(self) -> KeylessShell:
+        """Put the shell around it."""
+        return KeylessShell(self)
+
+    def open_confirmations(self) -> PassedOn:
+        """Hand on receipts."""
+        return PassedOn(self, self.shell)
 
     def trusts(self, other: Device) -> bool:
         """Take everybody: what they bring is for others to judge."""

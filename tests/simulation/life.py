@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from unittest.mock import patch
 
 from liblim.change import Range
 from liblim.errors import LimError
@@ -15,6 +16,7 @@ from tests.simulation.device import Device, Memory
 from tests.simulation.keyless import Keyless
 from tests.simulation.keys import without_chance
 from tests.simulation.network import Link, World
+from tests.simulation.receipts import check_holdings
 
 MOST = 8
 """Devices with keys."""
@@ -86,6 +88,8 @@ class Life(World):
         """Let something come through: what the ends then take each other to hold, they hold."""
         super().carry(link)
         check_receipts(link)
+        for end in link.ends:
+            check_holdings(end)
 
     def tend(self, device: Device) -> None:
         """Do what is owed."""
@@ -294,7 +298,8 @@ def live(seed: int) -> Lived:
     Raises Found, whose text says how to replay it.
     """
     memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
-    with TemporaryDirectory(prefix="lim-", dir=memory) as folder, without_chance():
+    short_walks = patch("liblim.holdings.STEP", 5)  # so that a log grows while they go on
+    with TemporaryDirectory(prefix="lim-", dir=memory) as folder, without_chance(), short_walks:
         world = Life(seed, folder)
         try:
             for _ in range(STEPS):

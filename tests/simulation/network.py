@@ -14,6 +14,7 @@ from liblim.change import Change
 from liblim.sync import Session
 from tests.simulation.accounts import Accounts, visible
 from tests.simulation.device import Device, Page
+from tests.simulation.receipts import End, Witness
 
 WHOLE = 1 << 20
 MOST_PAGES = 6
@@ -31,6 +32,7 @@ class Link:
         self.parted = self.stalled = 0.0
         """Until when nothing connects, and until when nothing comes through."""
         self.wires = [bytearray(), bytearray()]
+        self._told: list[End] = []
 
     @property
     def allowed(self) -> bool:
@@ -44,15 +46,25 @@ class Link:
             return
         self.down = False
         self.wires = [bytearray(), bytearray()]
-        for end, other in zip(self.ends, self.ends[::-1], strict=True):
-            peer = other.database.device
-            end.sessions[self] = Session(end.database, now=end.monotonic(), peer=peer)
+        self._told = [self._begin(*ends) for ends in (self.ends, self.ends[::-1])]
+
+    def _begin(self, end: Device, other: Device) -> End:
+        peer, recall = other.identity.device, end.shell.holdings.recall
+        session = Session(end.database, now=end.monotonic(), peer=peer, claims=end.claims)
+        session.recall = lambda: recall(peer)
+        end.sessions[self] = session
+        return End(session, other)
+
+    def end(self, device: Device) -> End:
+        """A device's end of the connection that there is."""
+        return self._told[self.ends.index(device)]
 
     def cut(self) -> None:
         """Break the connection, with whatever is on its way."""
         self.down = True
         for end in self.ends:
-            end.sessions.pop(self, None)
+            if end.sessions.pop(self, None) is not None:
+                end.part(self.end(end))
 
     def part(self, seconds: float) -> None:
         """Break the connection for so long."""
@@ -86,10 +98,14 @@ class Link:
     def tick(self) -> None:
         """Let time pass for both ends."""
         for end in self.ends:
-            session = end.sessions.get(self)
-            if session is not None:
-                session.tick(end.monotonic())
-                end.handle(self)
+            self.look(end)
+
+    def look(self, end: Device) -> None:
+        """Let an end see whether it has anything to do now."""
+        session = end.sessions.get(self)
+        if session is not None:
+            session.tick(end.monotonic())
+            end.handle(self)
         if self.down:
             self.cut()
 
@@ -107,6 +123,7 @@ class World:
         self.trace = hashlib.sha256()
         """Over all that came through: equal in two runs, all that matters was."""
         self.accounts = Accounts()
+        self.witness = Witness()
         self.devices: list[Device] = []
         self.oids: list[str] = []
         self.links: list[Link] = []
@@ -230,7 +247,7 @@ class World:
             moved = [link.carry(WHOLE) for link in self.links]
             worked = [device.go_on() for device in self.devices]
             if not any(moved) and not any(worked):
-                if self.at_rest():
+                if self.at_rest() and not any(device.loop.timers for device in self.devices):
                     return True
                 self.now += 1
                 for link in self.links:

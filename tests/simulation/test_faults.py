@@ -18,6 +18,7 @@ FOUND_BY: dict[Fault, tuple[int, ...]] = {
     faults.drop_a_forwarded_change: (10, 0, 3, 6, 9, 12, 13, 14),
     faults.wrong_tie_break: (5, 7, 13, 14, 16, 19),
     faults.receipts_that_never_go_down: (10, 7, 11, 16, 17, 18),
+    faults.receipts_from_afar_that_never_go_down: (0,),
 }
 """Worlds that show the fault, and are well without it.
 

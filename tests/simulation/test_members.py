@@ -11,8 +11,9 @@ import pytest
 from liblim.change import Range
 from liblim.errors import LimError
 from liblim.trust import Device as DeviceDocument
-from tests.simulation.device import Device, Page, at_once
+from tests.simulation.device import Device, Page
 from tests.simulation.network import Link, World, texts
+from tests.simulation.shell import at_once
 
 MAX_DEVICES = 7
 STEPS = 300

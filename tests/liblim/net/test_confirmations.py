@@ -101,6 +101,43 @@ def test_who_is_far_away_is_known_by_its_receipts() -> None:
     asyncio.run(scene())
 
 
+def test_who_joined_while_one_was_away_is_known_to_it_at_once() -> None:
+    async def scene() -> None:
+        async with (
+            device("Server") as server,
+            device("Desk", unheard=True) as desk,
+            device("Lap", unheard=True) as lap,
+        ):
+            await server.invite(desk)
+            await server.identical(desk)
+            await desk.node.stop()
+            await server.until(lambda: not server.connected(desk))
+            await server.invite(lap)
+            await server.identical(lap)
+            await desk.node.start_unheard()
+            # Lap has no reason to say anything more; Server says Lap's receipt before its introduction.
+            await desk.until(lambda: lacks(desk, lap) == 0)
+
+    asyncio.run(scene())
+
+
+def test_one_that_is_paired_with_its_own_library_again_hears_of_newcomers() -> None:
+    async def scene() -> None:
+        async with (
+            device("Server") as server,
+            device("Desk", unheard=True) as desk,
+            device("Lap", unheard=True) as lap,
+        ):
+            for _ in range(2):
+                await server.invite(desk)
+                await server.identical(desk)
+            await server.invite(lap)
+            await server.identical(desk, lap)
+            await on(desk, (await lap.write("hello")).oid, server, lap)
+
+    asyncio.run(scene())
+
+
 def test_what_was_known_is_known_after_a_restart(tmp_path: Path) -> None:
     async def scene() -> None:
         identity = Identity.generate()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from liblim.errors import ChangeError, SignatureError
 from liblim.receipt import MAX_FRONTIER, Receipt, bound_data
-from liblim.sync.receipts import BUSY, REST, Receipts, Verdict
+from liblim.sync.receipts import BUSY, MAX_EARLY, REST, Receipts, Verdict
 from liblim.trust import Identity, LibraryKeys
 from tests.liblim.changes import make
 from tests.liblim.sync.fakes import LIBRARY, MemoryLog
@@ -27,7 +27,7 @@ class Device:
         self.keys = LibraryKeys(LIBRARY, self.identity, [key])
         self.keys.add_certificate(self.identity.certificate)
         self.keys.use(next(iter(self.keys.epochs)))
-        self.receipts = Receipts(self.log, self.keys)
+        self.receipts = Receipts(self.log, lambda: self.keys)
         self.members = {self.log.device}
 
     @property
@@ -209,6 +209,32 @@ def test_only_members_are_kept() -> None:
     assert lap.receipts.latest == {}
 
 
+def test_one_that_is_ahead_of_its_devices_introduction_is_heard_after_it() -> None:
+    _desk, lap = two()
+    newcomer = Device()
+    early = newcomer.issued(0.0)
+    newcomer.log.write("a")
+    last = newcomer.issued(5.0)
+    for receipt in (last, early):
+        assert lap.hear(receipt) is Verdict.NOTHING
+    assert lap.receipts.let_in(lap.members, 1.0) == []
+    lap.know(newcomer)
+    assert lap.receipts.let_in(lap.members, 1.0) == [last]
+    assert lap.receipts.latest == {newcomer.id: last}
+    assert lap.receipts.let_in(lap.members, 1.0) == []
+
+
+def test_so_many_strangers_receipts_are_put_by_and_no_forged_one_is_heard_later() -> None:
+    _desk, lap = two()
+    strangers = [Device() for _ in range(MAX_EARLY + 1)]
+    for stranger in strangers:
+        lap.hear(stranger.issued(0.0))
+    lap.hear(replace(strangers[-1].receipts.latest[strangers[-1].id], counter=9))
+    lap.know(*strangers)
+    heard = {receipt.device for receipt in lap.receipts.let_in(lap.members, 1.0)}
+    assert heard == {stranger.id for stranger in strangers[1:-1]}
+
+
 def test_nobody_can_make_alter_or_advance_one(seed: int) -> None:
     rng = Random(seed)
     desk, lap = two()
@@ -240,7 +266,7 @@ def test_nobody_can_make_alter_or_advance_one(seed: int) -> None:
 def test_one_of_another_library_is_refused() -> None:
     desk, lap = two()
     lap.keys = LibraryKeys("2" * 32, lap.identity, [EPOCH], [desk.identity.certificate])
-    lap.receipts = Receipts(lap.log, lap.keys)
+    lap.receipts = Receipts(lap.log, lambda: lap.keys)
     with pytest.raises(SignatureError):
         lap.hear(desk.issued(0.0))
 
