@@ -148,6 +148,27 @@ def test_what_only_seems_to_go_on_is_refused(op: list[Any]) -> None:
     text.check_invariants()
 
 
+def test_what_others_type_on_where_nobody_looks() -> None:
+    text = Text.new("z")
+    text.apply([[1, "a", "+", 0, "ab"]])
+    text.apply([[3, "b", "+", 0, "c"]])
+    text.anchor(3, Bias.LEFT)
+    assert text.apply([[4, "b", "+", 3, "d"]]) == [Splice(1, 0, "d")]
+    assert str(text) == "cdab"
+    text.check_invariants()
+
+
+def test_what_others_type_on_over_ids_that_are_taken_is_refused() -> None:
+    text = Text.new("z")
+    text.apply([[5, "b", "+", 0, "e"]])
+    text.apply([[3, "b", "+", 0, "c"]])
+    before = text.encode()
+    with pytest.raises(OperationError, match="Another element has this id"):
+        text.apply([[4, "b", "+", 3, "dE"]])
+    assert text.encode() == before
+    text.check_invariants()
+
+
 def test_what_others_type_on_does_not_pass_what_was_written_there_meanwhile() -> None:
     """Not either where somebody has looked at what they typed, as an anchor does."""
     text, mirror = Text.new("z"), Text.new("m")
