@@ -160,9 +160,10 @@ class Following:
 
     def insert(self, counter: Any, replica: Any, kind: Any, left: Any, text: Any) -> Splice | None:
         """Append what an operation inserts, if it goes on where the last one ended; else do nothing."""
-        rga, span = self._rga, self._span
+        rga = self._rga
+        span = rga.span
         if (
-            span is None
+            span is not self._span
             or left != self._last
             or counter != left + 1
             or kind != "+"
@@ -170,7 +171,6 @@ class Following:
             or type(left) is not int
             or type(counter) is not int
             or type(text) is not str
-            or rga.span is not span
             or self._author.edits != self._edits
             or not text.isascii()
         ):
