@@ -5,39 +5,11 @@ What is malformed, names unknown elements or contradicts what is here is refused
 
 from __future__ import annotations
 
-from typing import Any
-
 from liblim.crdt import splice as splices
 from liblim.crdt.ops import COUNTER_LIMIT, Op, check_id, check_length, check_text, read_ref
 from liblim.crdt.rga import Rga
-from liblim.crdt.sequence import LONGEST_TEXT
 from liblim.crdt.splice import Splice
 from liblim.errors import OperationError
-
-_splice = tuple.__new__
-"""Quicker than calling Splice itself."""
-
-
-def follow(rga: Rga, free: Any) -> Splice | None:
-    """Let others type on where the last edit was: the way that most of what comes singly goes."""
-    if type(free) is not list or len(free) != 5:
-        return None
-    counter, replica, kind, left, text = free
-    if (
-        kind != "+"
-        or type(left) is not int
-        or type(counter) is not int
-        or left != counter - 1
-        or type(text) is not str
-        or type(replica) is not str
-        or not text.isascii()
-        or counter > COUNTER_LIMIT - LONGEST_TEXT
-    ):
-        return None
-    pos = rga.follow(counter, replica, text)
-    if pos < 0:
-        return None
-    return _splice(Splice, (pos, 0, text))
 
 
 def insert(rga: Rga, counter: int, replica: str, op: Op) -> list[Splice]:
@@ -88,10 +60,13 @@ def delete(rga: Rga, replica: str, op: Op) -> list[Splice]:
     if type(n) is not int or n < 1:
         raise OperationError("A delete has at least one element.")
     check_id(first[0], first[1], n)
-    if not rga.holds(first[0], first[1], n):
+    span = rga.find(first[0], first[1])
+    if span is None or (
+        first[0] + n > span.counter + span.length and not rga.holds(first[0], first[1], n)
+    ):
         raise _not_here()
     effect: list[Splice] = []
-    for _, _, text, pos in rga.delete(first[0], first[1], n):
+    for _, _, text, pos in rga.delete(first[0], first[1], n, span):
         splices.append(effect, Splice(pos, len(text), ""))
     return effect
 

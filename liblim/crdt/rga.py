@@ -129,7 +129,7 @@ class Rga(Sequence):
         gone: list[Piece] = []
         while n:
             if i == len(chunk.spans):
-                chunk = self.chunks[chunk.number + 1]
+                chunk = self.chunks[self.number_of(chunk) + 1]
                 i = 0
             span = chunk.spans[i]
             if not span.text:
@@ -171,32 +171,6 @@ class Rga(Sequence):
         self.put(after, k + 1, pos, counter, replica, text)
         return pos
 
-    def follow(self, counter: int, replica: str, text: str) -> int:
-        """Insert new elements, if they go on where the finger is; return their position, or -1.
-
-        Their left neighbour has the counter before theirs, and the same replica.  It is the way of most that
-        others type: no search, and nothing to be divided.
-        """
-        span, i = self.span, self._i
-        if (
-            span.counter + span.length != counter
-            or span.replica != replica
-            or not span.text
-            or not text
-            or span.length + len(text) > LONGEST_TEXT
-        ):
-            return -1
-        chunk = span.chunk
-        spans = chunk.spans
-        if i >= len(spans) or spans[i] is not span or self.ids[replica].end() > counter:
-            return -1
-        i += 1
-        if spans[i].counter >= counter if i < len(spans) else chunk is not self.chunks[-1]:
-            return -1
-        pos = self.end
-        self.grow(text, len(text))
-        return pos
-
     def _skip(self, chunk: Chunk, i: int, counter: int, replica: str) -> tuple[Chunk, int, int]:
         """The last of the spans behind span ``i`` whose ids are greater, and the visible length of all."""
         found, found_i, skipped = chunk, i, 0
@@ -210,18 +184,23 @@ class Rga(Sequence):
                 found, found_i = chunk, i
                 skipped += len(span.text)
                 i += 1
-            if chunk.number + 1 == len(self.chunks):
+            number = self.number_of(chunk) + 1
+            if number == len(self.chunks):
                 return found, found_i, skipped
-            chunk = self.chunks[chunk.number + 1]
+            chunk = self.chunks[number]
             i = -1
 
-    def delete(self, counter: int, replica: str, n: int) -> list[Piece]:
-        """Delete what is visible of ``n`` elements from this id on, all of which must be here; return it."""
+    def delete(self, counter: int, replica: str, n: int, span: Span | None = None) -> list[Piece]:
+        """Delete what is visible of ``n`` elements from this id on, all of which must be here; return it.
+
+        ``span``, where that is known, holds the first.
+        """
         gone: list[Piece] = []
         end = counter + n
         while counter < end:
-            span = self.find(counter, replica)
-            assert span is not None
+            if span is None:
+                span = self.find(counter, replica)
+                assert span is not None
             offset = counter - span.counter
             size = min(span.length - offset, end - counter)
             if span.text:
@@ -232,6 +211,7 @@ class Rga(Sequence):
                 self._bury(span, i, offset, size, pos + offset)
                 self.balance(chunk)
             counter += size
+            span = None
         return _joined(gone)
 
     def runs(self, counter: int, replica: str, n: int) -> Iterator[tuple[int, int]]:
@@ -250,9 +230,6 @@ class Rga(Sequence):
 
     def holds(self, counter: int, replica: str, n: int) -> bool:
         """Whether all of ``n`` elements from this id on are here."""
-        span = self.find(counter, replica)
-        if span is not None and counter + n <= span.counter + span.length:
-            return True
         return sum([size for _, size in self.runs(counter, replica, n)]) == n
 
     def visible(self, counter: int, replica: str, n: int) -> str:

@@ -14,8 +14,8 @@ FILL = 72
 """Spans in each chunk of a text that was loaded."""
 LONGEST_TEXT = 1024
 """Characters in one visible span at most: an edit inside copies them."""
-STRIDE = 64
-"""Chunks that are passed at a time on a long way."""
+STRIDES = (64, 8)
+"""Chunks that are passed at a time on a long way, and then on what is left of it."""
 
 
 _NOWHERE = Span("", 0, 0, "", Chunk(0))
@@ -27,6 +27,9 @@ class Sequence:
     ``lens[k]`` counts the visible characters of chunk k.  Two fingers make an edit near the last one
     find its place at once: chunk ``_at`` begins at position ``_at_start``, and the span ``span``, if
     it is visible, ends at position ``end`` and is number ``_i`` of its chunk or near that.
+
+    The number of a chunk grows when one before it is divided.  Only the chunk of ``span`` learns that at
+    once; of the others :meth:`number_of` finds it, and :meth:`seek` as it comes by.
     """
 
     __slots__ = ("_at", "_at_start", "_i", "chunks", "end", "ids", "length", "lens", "span")
@@ -64,15 +67,28 @@ class Sequence:
         span = self.span
         if 0 <= self.end - pos < len(span.text):
             return span
-        chunk = self.chunks[self._reach(pos)]
+        number = self._reach(pos)
+        chunk = self.chunks[number]
+        chunk.number = number
+        spans = chunk.spans
         end = self._at_start
-        i = 0
-        for span in chunk.spans:
-            end += len(span.text)
-            if end >= pos:
-                break
-            i += 1
-        self.span, self._i, self.end = span, i, end
+        if 2 * (pos - end) <= self.lens[number]:
+            for i, span in enumerate(spans):
+                end += len(span.text)
+                if end >= pos:
+                    self._i = i
+                    break
+        else:  # its end is nearer
+            start = end + self.lens[number]
+            i = len(spans)
+            for span in reversed(spans):
+                i -= 1
+                end = start
+                start -= len(span.text)
+                if start < pos:
+                    self._i = i
+                    break
+        self.span, self.end = span, end
         return span
 
     def number(self) -> int:
@@ -90,31 +106,23 @@ class Sequence:
             number, start = 0, 0
         elif 2 * pos > start + self.length:
             number, start = len(lens) - 1, self.length - lens[-1]
-        while pos <= start and number > STRIDE:
-            far = start - sum(lens[number - STRIDE : number])
-            if pos > far:
-                break
-            number, start = number - STRIDE, far
-        while pos <= start:
-            number -= 1
-            start -= lens[number]
-        end = start + lens[number]
-        while pos > end:
-            far = start + sum(lens[number : number + STRIDE])
-            if pos <= far:
-                break
-            number, start = number + STRIDE, far
-            end = start + lens[number]
-        while pos > end:
-            number += 1
-            start = end
-            end += lens[number]
+        if pos <= start:
+            number, start = _back(lens, number, start, pos)
+        elif pos > start + lens[number]:
+            number, start = _on(lens, number, start, pos)
         self._at, self._at_start = number, start
+        return number
+
+    def number_of(self, chunk: Chunk) -> int:
+        """The place of ``chunk`` among the chunks: what it says itself, or some more."""
+        number = chunk.number
+        if self.chunks[number] is not chunk:
+            number = chunk.number = self.chunks.index(chunk, number)
         return number
 
     def start_of(self, chunk: Chunk) -> int:
         """Move the cursor to ``chunk``; return the position where it begins."""
-        number, at = chunk.number, self._at
+        number, at = self.number_of(chunk), self._at
         if number > at:
             self._at_start += sum(self.lens[at:number])
         elif number < at:
@@ -127,7 +135,7 @@ class Sequence:
         chunk = span.chunk
         if span is self.span and span.text:
             return self.number(), self.end - span.length
-        pos = self._at_start if chunk.number == self._at else self.start_of(chunk)
+        pos = self._at_start if chunk is self.chunks[self._at] else self.start_of(chunk)
         i = 0
         for other in chunk.spans:
             if other is span:
@@ -197,9 +205,12 @@ class Sequence:
 
     def resize(self, chunk: Chunk, pos: int, n: int) -> None:
         """Note that ``chunk`` has ``n`` visible characters more at ``pos``, or fewer from there on."""
-        self.lens[chunk.number] += n
+        number = chunk.number
+        if self.chunks[number] is not chunk:
+            number = self.number_of(chunk)
+        self.lens[number] += n
         self.length += n
-        if chunk.number < self._at:
+        if number < self._at:
             self._at_start += n
         if pos < self.end:
             self.end += n
@@ -242,19 +253,20 @@ class Sequence:
         spans = chunk.spans
         if len(spans) <= MOST_SPANS:
             return
-        number = chunk.number
         start = self.start_of(chunk)
+        number = chunk.number
         size = len(spans) // (2 * len(spans) // MOST_SPANS) + 1
         pieces = [spans[i : i + size] for i in range(0, len(spans), size)]
-        fresh = [chunk] + [Chunk(0) for _ in pieces[1:]]
+        fresh = [chunk] + [Chunk(number + k) for k in range(1, len(pieces))]
         for piece, owner in zip(pieces, fresh, strict=True):
             owner.spans = piece
             for span in piece:
                 span.chunk = owner
         self.chunks[number : number + 1] = fresh
         self.lens[number : number + 1] = [sum(len(s.text) for s in piece) for piece in pieces]
-        for k, later in enumerate(self.chunks[number:], number):
-            later.number = k
+        finger = self.span.chunk
+        if finger.number > number and finger not in fresh:
+            finger.number += len(pieces) - 1
         self._at, self._at_start = number, start
 
     # Proving
@@ -264,7 +276,7 @@ class Sequence:
         found: dict[str, list[Span]] = {}
         assert len(self.chunks) == len(self.lens)
         for number, chunk in enumerate(self.chunks):
-            assert chunk.number == number
+            assert chunk.number <= number
             assert self.lens[number] == sum(len(span.text) for span in chunk.spans)
             assert len(chunk.spans) <= MOST_SPANS
             for span in chunk.spans:
@@ -277,8 +289,30 @@ class Sequence:
         assert self.length == sum(self.lens)
         assert self._at_start == sum(self.lens[: self._at])
         if self.span.text:
+            assert self.chunks[self.span.chunk.number] is self.span.chunk
             pos = self.place(self.span)[1]
             assert self.end == pos + len(self.span.text)
         for replica, spans in found.items():
             self.ids[replica].check_invariants(sorted(spans, key=lambda span: span.counter))
         assert found.keys() == {replica for replica, index in self.ids.items() if index.end()}
+
+
+def _back(lens: list[int], number: int, start: int, pos: int) -> tuple[int, int]:
+    """From a chunk that begins at ``start``, from ``pos`` on, back to the one that begins before ``pos``."""
+    for stride in STRIDES:
+        while number > stride and (far := start - sum(lens[number - stride : number])) >= pos:
+            number, start = number - stride, far
+    while start >= pos:
+        number -= 1
+        start -= lens[number]
+    return number, start
+
+
+def _on(lens: list[int], number: int, start: int, pos: int) -> tuple[int, int]:
+    """From a chunk that begins at ``start`` and ends before ``pos``, on to the first that does not."""
+    for stride in STRIDES:
+        while (far := start + sum(lens[number : number + stride])) < pos:
+            number, start = number + stride, far
+    while (end := start + lens[number]) < pos:
+        number, start = number + 1, end
+    return number, start

@@ -13,7 +13,7 @@ from liblim.crdt.ops import check_op, check_text, unknown
 from liblim.crdt.rga import Piece, Rga
 from liblim.crdt.splice import Splice
 from liblim.crdt.state import decode_text, encode_text, glance
-from liblim.crdt.stroke import Erasing, Typing, erasing, typing
+from liblim.crdt.stroke import Erasing, Following, Typing, erasing, typing
 from liblim.crdt.undo import Group, History, Renames, Step, decode_history, encode_history
 from liblim.errors import OperationError
 
@@ -32,6 +32,7 @@ class Text(Field):
     """
 
     _erasing: Erasing | None
+    _following: Following
     _history: History
     _marks: dict[str, int]
     _rga: Rga
@@ -41,10 +42,13 @@ class Text(Field):
         return type(self)()
 
     def _reset(self) -> None:
-        self._rga = Rga()
-        self._marks = {}
-        self._history = History()
+        self._hold(Rga(), {}, History())
+
+    def _hold(self, rga: Rga, marks: dict[str, int], history: History) -> None:
+        """Have this state in place of the own."""
+        self._rga, self._marks, self._history = rga, marks, history
         self._typing = self._erasing = None
+        self._following = Following(rga, self._author, history)
 
     # Reading
 
@@ -253,8 +257,7 @@ class Text(Field):
                 and any(self._rga.visible(start, step.replica, n) for start, n in here)
             ):
                 raise OperationError("This history of undoing is not of this text.")
-        self.end_group()
-        self._history = history
+        self._hold(self._rga, self._marks, history)
 
     # What others did
 
@@ -264,13 +267,13 @@ class Text(Field):
         Raises OperationError as :meth:`Field.apply` does.
         """
         if type(ops) is list and len(ops) == 1:
-            splice = remote.follow(self._rga, ops[0])
-            if splice is not None:
-                self._typing = self._erasing = None
-                self._author.observe(ops[0][0] + len(splice.inserted) - 1)
-                if self._history.open:
-                    self._history.moved(splice)
-                return [splice]
+            free = ops[0]
+            if type(free) is list and len(free) == 5:
+                counter, replica, kind, left, text = free
+                splice = self._following.insert(counter, replica, kind, left, text)
+                if splice is not None:
+                    self._author.observe(counter + len(text) - 1)
+                    return [splice]
         return super().apply(ops)
 
     def apply_op(self, counter: Any, replica: Any, op: Any) -> list[Splice]:
@@ -280,11 +283,19 @@ class Text(Field):
         OperationError, with nothing touched, for what is malformed, names unknown elements, is not newer than
         its left neighbour, or has ids that other characters have.
         """
+        following = self._following
+        if type(op) is list and len(op) == 3:
+            splice = following.insert(counter, replica, op[0], op[1], op[2])
+            if splice is not None:
+                return [splice]
         check_op(counter, replica, op)
         self._typing = self._erasing = None
+        following.forget()
         kind = op[0]
         if kind == "+":
             effect = remote.insert(self._rga, counter, replica, op)
+            if effect:
+                following.begin(counter + len(op[2]) - 1)
         elif kind == "-":
             effect = remote.delete(self._rga, replica, op)
             self._marks[replica] = max(counter, self._marks.get(replica, 0))
@@ -344,9 +355,7 @@ class Text(Field):
 
     def load(self, blob: bytes) -> None:
         """Take over an encoded state.  Raises OperationError, with nothing touched, where it is none."""
-        rga, marks = decode_text(blob)
-        self._rga, self._marks, self._history = rga, marks, History()
-        self._typing = self._erasing = None
+        self._hold(*decode_text(blob), History())
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the state contradicts itself.  Takes time linear in its size."""

@@ -70,7 +70,7 @@ def parts(path: Path) -> Iterator[Part]:
     yield Part("bodies, sealed", bodies)
     yield Part("signatures", signatures)
     yield Part("headers", changes - bodies - signatures)
-    yield Part("states", db.execute("SELECT sum(length(state)) FROM documents").get)
+    yield Part("states", db.execute("SELECT sum(length(state)) FROM states").get)
     db.close()
     yield Part("file", path.stat().st_size)
 

@@ -96,7 +96,9 @@ class Device:
                 note.body.load_history(b"")
             await database.commit()
             for note in made:
-                database.core.desk.let_go(note)  # and save no state: a note that came has none either
+                database.core.desk.let_go(
+                    note
+                )  # and save no state: a note that came has none either
         return perf_counter() - began
 
     async def edit(self, count: int, seed: int) -> list[str]:

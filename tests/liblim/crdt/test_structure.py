@@ -20,7 +20,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span, "LOAD", 2)
     monkeypatch.setattr(sequence, "MOST_SPANS", 4)
     monkeypatch.setattr(sequence, "FILL", 3)
-    monkeypatch.setattr(sequence, "STRIDE", 2)
+    monkeypatch.setattr(sequence, "STRIDES", (4, 2))
     monkeypatch.setattr(rga, "MOST_SPANS", 4)
     for module in (sequence, rga, state, stroke):
         monkeypatch.setattr(module, "LONGEST_TEXT", 5)

@@ -120,6 +120,70 @@ def test_erasing_up_to_what_was_deleted_before(around: int, forward: bool) -> No
     text.check_invariants()
 
 
+GOES_ON_WRONGLY: list[list[Any]] = [
+    [3.0, "b", "+", 2, "x"],
+    [3, "b", "+", 2.0, "x"],
+    [3, "b", "+", 2, ""],
+    [3, "b", "+", 2, "\udc00"],
+    [3, "b", "+", 2, b"x"],
+    [3, "b", "+", 2],
+    [3, "b", "+", 2, "x", None],
+    [3, "b", "-", 2, "x"],
+    [3, "b", "++", 2, "x"],
+    [3, b"b", "+", 2, "x"],
+]
+
+
+@pytest.mark.parametrize("op", GOES_ON_WRONGLY, ids=repr)
+def test_what_only_seems_to_go_on_is_refused(op: list[Any]) -> None:
+    text = Text.new("a")
+    text.apply([[1, "b", "+", 0, "a"]])
+    text.apply([[2, "b", "+", 1, "b"]])
+    before = text.encode()
+    with pytest.raises(OperationError):
+        text.apply([op])
+    assert text.encode() == before
+    text.apply([[3, "b", "+", 2, "c"]])
+    assert str(text) == "abc"
+    text.check_invariants()
+
+
+def test_what_others_type_on_where_nobody_looks() -> None:
+    text = Text.new("z")
+    text.apply([[1, "a", "+", 0, "ab"]])
+    text.apply([[3, "b", "+", 0, "c"]])
+    text.anchor(3, Bias.LEFT)
+    assert text.apply([[4, "b", "+", 3, "d"]]) == [Splice(1, 0, "d")]
+    assert str(text) == "cdab"
+    text.check_invariants()
+
+
+def test_what_others_type_on_over_ids_that_are_taken_is_refused() -> None:
+    text = Text.new("z")
+    text.apply([[5, "b", "+", 0, "e"]])
+    text.apply([[3, "b", "+", 0, "c"]])
+    before = text.encode()
+    with pytest.raises(OperationError, match="Another element has this id"):
+        text.apply([[4, "b", "+", 3, "dE"]])
+    assert text.encode() == before
+    text.check_invariants()
+
+
+def test_what_others_type_on_does_not_pass_what_was_written_there_meanwhile() -> None:
+    """Not either where somebody has looked at what they typed, as an anchor does."""
+    text, mirror = Text.new("z"), Text.new("m")
+    ops = [[1, "b", "+", 0, "ab"], [3, "b", "+", 2, "c"]]
+    text.apply(ops[:1])
+    mirror.apply(ops[:1])
+    text.insert(2, "Z")
+    mine = text.take_ops()
+    text.anchor(1, Bias.RIGHT)
+    assert text.apply(ops[1:]) == [Splice(3, 0, "c")]
+    mirror.apply(ops[1:] + mine)
+    assert list(text.elements()) == list(mirror.elements())
+    assert str(text) == "abZc"
+
+
 @pytest.mark.parametrize("other", ["A", "b"])
 @pytest.mark.parametrize("counter", [3, 4])
 def test_what_others_type_on_finds_its_place_among_what_was_put_there(
