@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import enum
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
@@ -13,7 +14,7 @@ from msgspec.structs import asdict
 from app.notes import NoteRow
 from app.pairing import Joining
 from app.synclog import matches
-from liblim.errors import LimError
+from liblim.errors import LimError, StoreError
 
 if TYPE_CHECKING:
     from app.service import Service
@@ -193,7 +194,8 @@ async def find(service: Service, arguments: Arguments) -> NoteRow:
     Raises LimError where there is none, or more than one.
     """
     wanted = str(arguments.get("note", ""))
-    await service.notes.complete()
+    with suppress(StoreError):  # it may be among those that are there
+        await service.notes.complete()
     rows = service.notes.rows.values()
     found = [row for row in rows if wanted and row.oid.startswith(wanted)]
     found = found or [row for row in rows if row.title == wanted]

@@ -129,6 +129,10 @@ class Notes:
         self._callbacks: list[Callable[[set[str]], None]] = []
         self._watchers: dict[str, list[Callable[[list[Splice]], None]]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._read = asyncio.Event()
+        """Set while all that can be read now is."""
+        self._failure: StoreError | None = None
+        """What keeps the rest from being read."""
         self._in_use = 0
         self._quiet, self._allowed = asyncio.Event(), asyncio.Event()
         self._quiet.set()
@@ -149,15 +153,21 @@ class Notes:
         self._follow(first.entries)
         self._tell(gone - self.rows.keys())
         more = True
-        with suppress(
-            StoreError
-        ):  # what the disk does not take now, it is asked to take again behind
+        with suppress(StoreError):  # a full disk, say: then it is tried again behind
             more = await self._database.catch_up(SLICE)
         if more or first.after is not None:
+            self._failure = None
+            self._read.clear()
             self._reading = asyncio.ensure_future(self._read_on(more, first.after))
 
     async def _read_on(self, behind: bool, after: Bound | None) -> None:
         """Read what is left, in slices: whoever types waits for no more than one."""
+        try:
+            await self._read_slices(behind, after)
+        finally:
+            self._read.set()
+
+    async def _read_slices(self, behind: bool, after: Bound | None) -> None:
         while behind or after is not None:
             try:
                 if after is not None:  # first, as it takes no room on the disk
@@ -167,7 +177,11 @@ class Notes:
                     self._follow([entry for entry in page.entries if entry.oid not in self.rows])
                 else:
                     behind = await self._database.catch_up(SLICE)
-            except StoreError:
+                self._failure = None
+                self._read.clear()
+            except StoreError as error:
+                self._failure = error
+                self._read.set()
                 await asyncio.sleep(AGAIN)
 
     @property
@@ -176,9 +190,14 @@ class Notes:
         return self._reading is not None and not self._reading.done()
 
     async def complete(self) -> None:
-        """Wait until the rows of all notes are there."""
+        """Wait until the rows of all notes are there.
+
+        Raises StoreError where some cannot be had right now; that is tried again behind.
+        """
         if self._reading is not None:
-            await asyncio.wait([self._reading])
+            await self._read.wait()
+            if self._failure is not None:
+                raise StoreError(str(self._failure)) from self._failure
 
     async def stop(self) -> None:
         """Read no further."""
@@ -186,6 +205,7 @@ class Notes:
             self._reading.cancel()
             await asyncio.wait([self._reading])
             self._reading = None
+            self._read.set()  # also where it had not begun
 
     async def turn_to(self, database: AsyncDatabase) -> None:
         """Show another database's notes from now on.

@@ -15,7 +15,9 @@ import apsw
 import pytest
 
 from app import control
+from app.commands import run
 from app.service import Service
+from liblim.errors import StoreError
 from liblim.store.connection import open_connection
 from tests.app.services import pair, started, texts, until, write
 from tests.liblim.store.disk import Disk
@@ -156,8 +158,14 @@ async def test_a_start_on_a_full_disk_with_a_list_that_is_behind(
         lap = await started(tmp_path / "lap")
         await until(lap, lambda: set(lap.notes.rows) == listed)
         assert await lap.notes.text(behind) == "Behind"
+        async with asyncio.timeout(15):
+            with pytest.raises(StoreError, match="disk is full"):
+                await run(lap, "list", {})
+            for oid in listed:
+                assert str(await run(lap, "show", {"note": oid})).startswith("Listed")
         disk.mend()
         await until(lap, lambda: set(lap.notes.rows) == {*listed, behind})
+        assert len(await run(lap, "list", {})) == 4
         await lap.stop()
 
 
