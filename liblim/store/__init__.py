@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from liblim.store.store import NO_BOUND, Admitted, Bound, DocumentRow, ReplicaRow, Store, Summary
+from liblim.store.store import (
+    NO_BOUND,
+    Admitted,
+    Bound,
+    DocumentRow,
+    Fresh,
+    ReplicaRow,
+    Store,
+    Summary,
+)
 
-__all__ = ["NO_BOUND", "Admitted", "Bound", "DocumentRow", "ReplicaRow", "Store", "Summary"]
+__all__ = [
+    "NO_BOUND",
+    "Admitted",
+    "Bound",
+    "DocumentRow",
+    "Fresh",
+    "ReplicaRow",
+    "Store",
+    "Summary",
+]

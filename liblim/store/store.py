@@ -6,10 +6,11 @@ Positions number the log's changes from 1 in order of arrival, which is a causal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import apsw
@@ -32,6 +33,14 @@ class Admitted(NamedTuple):
 
     position: int
     change: Change
+
+
+class Fresh(NamedTuple):
+    """What other processes wrote to a log: changes in order, hashes set aside (with the device), receipts."""
+
+    changes: Sequence[Admitted] = ()
+    aside: Mapping[bytes, str] = MappingProxyType({})
+    receipts: Sequence[bytes] = ()
 
 
 class DocumentRow(NamedTuple):
@@ -221,6 +230,10 @@ class Store:
         )
         with errors_in_words(self.path):
             return int(self._db.execute(query, marks).get)
+
+    def fresh(self) -> Fresh:
+        """What other processes wrote since: nothing, as one process alone has the file for writing."""
+        return Fresh()
 
     def set_aside(self, change: Change, device: str, reason: str) -> None:
         """Keep a change by ``device`` that contradicts the log, out of the way.  Within a transaction."""

@@ -11,7 +11,7 @@ from liblim.trust.grant import MAX_GRANTED, Grant, Granted
 from liblim.trust.identity import Certificate, Identity, device_of, read_certificate, words_of
 from liblim.trust.keys import LibraryKeys
 from liblim.trust.ledger import Duties, Ledger, Member, Removal
-from liblim.trust.sealing import Learned, Sealer, Unsealed
+from liblim.trust.sealing import Learned, Sealer, Unsealed, Verifier
 from liblim.trust.vault import Keeping, Vault, machine_mark
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Sealer",
     "Unsealed",
     "Vault",
+    "Verifier",
     "device_of",
     "epoch_name",
     "machine_mark",

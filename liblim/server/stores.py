@@ -1,0 +1,157 @@
+"""What a server needs of its storage: a narrow interface with two implementations, SQLite and PostgreSQL.
+
+All methods are synchronous, may raise StoreError, and are called on threads: those of a ``Registry`` on
+several, those of one ``Log`` on one at a time.  What a method wrote is durable when it returns, or when the
+transaction it stands in ends.  Several processes may use one storage: that, and only that, is what
+``fresh``, ``words`` and ``listen`` are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from liblim.admission import AdmissionStore
+from liblim.change import Change, Range
+from liblim.store import Admitted, Fresh
+
+
+class Log(AdmissionStore, Protocol):
+    """The log of one library: what admission needs, and what serving needs.
+
+    Positions are gap-free, from 1, and a causal order.  ``transaction`` keeps out other writers of the same
+    library until its end.
+    """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+    def last_position(self) -> int:
+        """The position of the last change that this process has seen, 0 where there is none."""
+
+    def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
+        """The first of the changes in ``ranges`` that the log holds, in order of arrival.
+
+        At most ``changes`` of them, and none more once their bodies come to ``octets`` bytes.
+        """
+
+    def history(self, after: int, most: int) -> list[Admitted]:
+        """The changes behind a position, in order, at most so many."""
+
+    def octets(self) -> int:
+        """Bytes that the library takes, roughly; quick."""
+
+    def receipts(self) -> list[tuple[bytes, int]]:
+        """What is kept of each device, with the position of the log at that time."""
+
+    def save_receipt(self, device: str, kept: bytes, position: int) -> None:
+        """Keep what was heard of a device, in the place of what was kept before."""
+
+    def forget_receipt(self, device: str) -> None:
+        """Drop what was heard of a device."""
+
+
+class Word(NamedTuple):
+    """One line of the registry's journal, numbered from 1 on, with or without gaps.
+
+    A library vouches for a device by its ``certificate`` (DER), or where that is empty withdraws it, for
+    ever.  Where ``device`` is empty the library was removed, and nothing before holds for it.
+    """
+
+    number: int
+    library: str
+    device: str
+    certificate: bytes
+
+
+class Invitation(NamedTuple):
+    """A code with which a device may come; ``until`` in Unix seconds, ``tries`` are those that are left."""
+
+    code: str
+    until: float
+    tries: int
+
+    def __repr__(self) -> str:
+        """Nothing of the code."""
+        return f"<Invitation with {self.tries} tries>"
+
+
+class Registry(Protocol):
+    """Which libraries are served, who may speak for them, and the server's own facts."""
+
+    def fact(self, name: str) -> str | None:
+        """A value kept under ``name``."""
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Keep ``value`` under ``name``."""
+
+    def set_fact_once(self, name: str, value: str) -> str:
+        """Keep ``value`` unless there is one, in one step; returns what is kept."""
+
+    def libraries(self) -> list[str]:
+        """All libraries, in the order in which they came."""
+
+    def words(self, after: int) -> list[Word]:
+        """The journal behind a number, in order; complete: none with a smaller number comes later."""
+
+    def vouch(
+        self, library: str, certificates: Mapping[str, bytes], withdrawn: Iterable[str]
+    ) -> None:
+        """Write what is new of it to the journal, in one transaction; make the library if there is none.
+
+        Nobody who was withdrawn is vouched for again.
+        """
+
+    def remove(self, library: str) -> bool:
+        """Forget a library with its log, its devices and its receipts; whether there was one.
+
+        What the journal keeps of it is one line that says so.
+        """
+
+    # The invitation: one at a time
+
+    def invite(self, invitation: Invitation) -> None:
+        """Let this one count, and none before it."""
+
+    def invitation(self) -> Invitation | None:
+        """The one that counts, if any; it may be over by its time or its tries."""
+
+    def guess(self, code: str) -> bool:
+        """Take a try from the invitation with this code, in one step; whether there was one left."""
+
+    def spend(self, code: str) -> bool:
+        """Drop the invitation with this code, in one step; whether it was there: it counts once."""
+
+
+class Storage(Protocol):
+    """All that a server keeps."""
+
+    @property
+    def registry(self) -> Registry:
+        """The one registry."""
+
+    def open(self, library: str) -> Log:
+        """The log of a library that the registry knows; one process opens each at most once."""
+
+    def listen(self, hint: Callable[[str], None]) -> None:
+        """Call ``hint``, on any thread, when another process may have written to a library.
+
+        It gets the library; "" for the registry.  Hints may be lost, and may come without news.
+        """
+
+    def writing(self) -> AbstractContextManager[None]:
+        """The right to run a server on this storage, as long as the context lasts.
+
+        Raises StoreBusy where another process has it, and only one may.
+        """
+
+    def back_up(self, folder: Path) -> None:
+        """Write a copy of everything into a new folder, while servers run."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+__all__ = ["Admitted", "Fresh", "Invitation", "Log", "Registry", "Storage", "Word"]
