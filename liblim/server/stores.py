@@ -8,15 +8,15 @@ transaction it stands in ends.  Several processes may use one storage: that, and
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from liblim.admission import AdmissionStore
 from liblim.change import Change, Range
 from liblim.store import Admitted, Fresh
+from liblim.store.registry import Invitation, Standing, Word
 
 
 class Log(AdmissionStore, Protocol):
@@ -52,43 +52,6 @@ class Log(AdmissionStore, Protocol):
 
     def forget_receipt(self, device: str) -> None:
         """Drop what was heard of a device."""
-
-
-class Standing(enum.Enum):
-    """What a library says of a device."""
-
-    MEMBER = "member"
-    """It may connect, and its signature counts."""
-    AUTHOR = "author"
-    """Its signature counts: it wrote something, and is no member."""
-    WITHDRAWN = "withdrawn"
-    """Likewise, for ever: it was a member, and was removed."""
-
-
-class Word(NamedTuple):
-    """One line of the registry's journal: a device's standing in a library from there on.
-
-    ``number`` grows from line to line.  ``certificate`` (DER) may be empty where one that was never heard of
-    is withdrawn.  Where ``standing`` is ``None`` the library was removed, with all that was said of it.
-    """
-
-    number: int
-    library: str
-    device: str
-    certificate: bytes
-    standing: Standing | None
-
-
-class Invitation(NamedTuple):
-    """A code with which a device may come; ``until`` in Unix seconds, ``tries`` are those that are left."""
-
-    code: str
-    until: float
-    tries: int
-
-    def __repr__(self) -> str:
-        """Nothing of the code."""
-        return f"<Invitation with {self.tries} tries>"
 
 
 class Registry(Protocol):
