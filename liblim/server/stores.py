@@ -8,14 +8,15 @@ transaction it stands in ends.  Several processes may use one storage: that, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from liblim.admission import AdmissionStore
 from liblim.change import Change, Range
 from liblim.store import Admitted, Fresh
+from liblim.store.registry import Invitation, Standing, Word
 
 
 class Log(AdmissionStore, Protocol):
@@ -53,31 +54,6 @@ class Log(AdmissionStore, Protocol):
         """Drop what was heard of a device."""
 
 
-class Word(NamedTuple):
-    """One line of the registry's journal, numbered from 1 on, with or without gaps.
-
-    A library vouches for a device by its ``certificate`` (DER), or where that is empty withdraws it, for
-    ever.  Where ``device`` is empty the library was removed, and nothing before holds for it.
-    """
-
-    number: int
-    library: str
-    device: str
-    certificate: bytes
-
-
-class Invitation(NamedTuple):
-    """A code with which a device may come; ``until`` in Unix seconds, ``tries`` are those that are left."""
-
-    code: str
-    until: float
-    tries: int
-
-    def __repr__(self) -> str:
-        """Nothing of the code."""
-        return f"<Invitation with {self.tries} tries>"
-
-
 class Registry(Protocol):
     """Which libraries are served, who may speak for them, and the server's own facts."""
 
@@ -94,20 +70,32 @@ class Registry(Protocol):
         """All libraries, in the order in which they came."""
 
     def words(self, after: int) -> list[Word]:
-        """The journal behind a number, in order; complete: none with a smaller number comes later."""
+        """The journal behind a number, in order; complete: none with a smaller number comes later.
+
+        Of each device in a library the last line is enough.
+        """
 
     def vouch(
-        self, library: str, certificates: Mapping[str, bytes], withdrawn: Iterable[str]
+        self,
+        library: str,
+        members: Mapping[str, bytes],
+        authors: Mapping[str, bytes],
+        withdrawn: Collection[str],
     ) -> None:
-        """Write what is new of it to the journal, in one transaction; make the library if there is none.
+        """Take what a member says of its library, in one transaction; make the library if there is none.
 
-        Nobody who was withdrawn is vouched for again.
+        -  ``withdrawn`` are so for ever.  If any is newly so, all members that are not among ``members``
+           become authors: whom the removed device let in, and nobody else knows, goes with it.
+        -  ``members`` that are not withdrawn become so.
+        -  ``authors`` that have no standing become so.
+
+        A certificate that is kept is never replaced.  What does not change is not written.
         """
 
     def remove(self, library: str) -> bool:
         """Forget a library with its log, its devices and its receipts; whether there was one.
 
-        What the journal keeps of it is one line that says so.
+        What the journal keeps of it is one line that says so.  It may be made again later.
         """
 
     # The invitation: one at a time
@@ -154,4 +142,4 @@ class Storage(Protocol):
         """Let go of everything."""
 
 
-__all__ = ["Admitted", "Fresh", "Invitation", "Log", "Registry", "Storage", "Word"]
+__all__ = ["Admitted", "Fresh", "Invitation", "Log", "Registry", "Standing", "Storage", "Word"]

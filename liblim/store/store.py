@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from liblim.change import Change, Dep, Head, Header, Range
-from liblim.store.connection import errors_in_words, open_connection
+from liblim.store.connection import errors_in_words, open_connection, open_shared
 
 
 class ReplicaRow(NamedTuple):
@@ -95,18 +95,18 @@ _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
 
 
 class Store:
-    """One library's database file, open and locked by this process.
+    """One library's database file, open in this process, and locked unless it is shared.
 
     Every method may raise StoreError; a failed transaction leaves the file as it was.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        """Open or create the file (``:memory:`` for none).
+    def __init__(self, path: str | Path, *, shared: bool = False) -> None:
+        """Open or create the file (``:memory:`` for none); ``shared`` lets other processes read it.
 
         Raises StoreTooNew, StoreReadOnly, StoreBusy or StoreError.
         """
         self.path = path
-        self._db: apsw.Connection = open_connection(path)
+        self._db: apsw.Connection = (open_shared if shared else open_connection)(path)
         query = "SELECT replica, id FROM replicas"
         self._ids: dict[str, int] = dict(self._db.execute(query))
         self._new: list[str] = []
@@ -210,6 +210,22 @@ class Store:
         self._ids[header.replica] = row = self._db.last_insert_rowid()
         self._new.append(header.replica)
         return row
+
+    def history(self, after: int, most: int) -> list[Admitted]:
+        """The changes behind a position, in order, at most so many."""
+        query = f"{_CHANGE} WHERE c.position > ? ORDER BY c.position LIMIT ?"
+        with errors_in_words(self.path):
+            rows = self._db.execute(query, (after, most))
+            return [Admitted(row[0], _change(row)) for row in rows]
+
+    def octets(self) -> int:
+        """Bytes that the file takes, without what is not in use of it."""
+        with errors_in_words(self.path):
+            pages, free, each = (
+                int(self._db.execute(f"PRAGMA {name}").get)
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return (pages - free) * each
 
     def unread(self) -> list[Admitted]:
         """The changes with a body that is about no document yet: it could not be read."""

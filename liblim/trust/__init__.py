@@ -9,7 +9,7 @@ from liblim.trust.documents import TRUST_TYPES, Device, Library
 from liblim.trust.epochs import Epoch, epoch_name
 from liblim.trust.grant import MAX_GRANTED, Grant, Granted
 from liblim.trust.identity import Certificate, Identity, device_of, read_certificate, words_of
-from liblim.trust.keys import LibraryKeys
+from liblim.trust.keys import LibraryKeys, replica_of
 from liblim.trust.ledger import Duties, Ledger, Member, Removal
 from liblim.trust.sealing import Learned, Sealer, Unsealed, Verifier
 from liblim.trust.vault import Keeping, Vault, machine_mark
@@ -39,5 +39,6 @@ __all__ = [
     "epoch_name",
     "machine_mark",
     "read_certificate",
+    "replica_of",
     "words_of",
 ]
