@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
 from liblim.server.postgres.pool import Connection, Pool
-from liblim.server.stores import Invitation, Word
+from liblim.store.registry import Invitation, Standing, Word, judge
 
 _LOCK = 0x4C494D52
 """The advisory lock of whoever writes to the journal ("LIMR"): numbers are committed in their order."""
 
-_LOG_TABLES = ("changes", "replicas", "aside", "receipts")
+_LOG_TABLES: tuple[LiteralString, ...] = ("changes", "replicas", "aside", "receipts")
 
-_WORD = """
-    INSERT INTO words SELECT coalesce(max(number), 0) + 1, %s, %s, %s FROM words
-    ON CONFLICT DO NOTHING
+_WORD: LiteralString = """
+    INSERT INTO words SELECT coalesce(max(number), 0) + 1, %s, %s, %s, %s FROM words
+    ON CONFLICT (library, device) DO UPDATE
+    SET number = excluded.number, certificate = excluded.certificate, standing = excluded.standing
 """
-_IS_WITHDRAWN = "SELECT FROM words WHERE library = %s AND device = %s AND certificate = ''"
+_KNOWN: LiteralString = """
+    SELECT w.device, w.certificate, w.standing
+    FROM libraries l LEFT JOIN words w ON w.library = l.library AND w.standing IS NOT NULL
+    WHERE l.library = %s
+"""
 
 
 class PostgresRegistry:
@@ -57,61 +62,44 @@ class PostgresRegistry:
 
     def words(self, after: int) -> list[Word]:
         """The journal behind a number, in order; complete: none with a smaller number comes later."""
-        columns: LiteralString = "number, library, device, certificate"
+        columns: LiteralString = "number, library, device, certificate, standing"
         query = f"SELECT {columns} FROM words WHERE number > %s ORDER BY number"
-        return [Word(*row) for row in self._ask(query, after)]
+        return [_word(*row) for row in self._ask(query, after)]
 
     def vouch(
-        self, library: str, certificates: Mapping[str, bytes], withdrawn: Iterable[str]
+        self,
+        library: str,
+        members: Mapping[str, bytes],
+        authors: Mapping[str, bytes],
+        withdrawn: Collection[str],
     ) -> None:
-        """Write what is new of it to the journal, in one transaction; makes the library if there is none.
-
-        Nobody who was withdrawn is vouched for again.
-        """
-        withdrawn = set(withdrawn)
-        query: LiteralString = (
-            "SELECT l.library, w.device, w.certificate = '' FROM libraries l "
-            "LEFT JOIN words w ON w.library = l.library AND w.device <> '' WHERE l.library = %s"
-        )
-        said = {(device, over) for _, device, over in self._ask(query, library)}
-        over = {device for device, gone in said if gone}
+        """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
+        rows = self._ask(_KNOWN, library)
         # Most that is said was said before, by another device: for that nobody waits.
-        if (
-            said
-            and over >= withdrawn
-            and all((device, False) in said or device in over for device in certificates)
-        ):
+        if rows and not judge(_known(rows), members, authors, withdrawn):
             return
         with self._writing() as db:
-            query = "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
+            query: LiteralString = (
+                "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
+            )
             db.execute(query, (library,))
-            for device in sorted(withdrawn):
-                db.execute(_WORD, (library, device, b""))
-            for device, certificate in certificates.items():
-                if not db.execute(_IS_WITHDRAWN, (library, device)).fetchone():
-                    db.execute(_WORD, (library, device, certificate))
+            known = _known(db.execute(_KNOWN, (library,)).fetchall())
+            news = judge(known, members, authors, withdrawn)
+            for device, (certificate, standing) in news.items():
+                db.execute(_WORD, (library, device, certificate, standing.value))
         self._written("")
 
     def remove(self, library: str) -> bool:
-        """Forget a library with its log, its devices and its receipts; whether there was one.
-
-        What the journal keeps of it is one line that says so.
-        """
+        """Forget a library with its log, its devices and its receipts; whether there was one."""
         with self._writing() as db:
-            row = db.execute(
-                "DELETE FROM libraries WHERE library = %s RETURNING number", (library,)
-            ).fetchone()
+            query: LiteralString = "DELETE FROM libraries WHERE library = %s RETURNING number"
+            row = db.execute(query, (library,)).fetchone()
             if row is None:
                 return False
             for table in _LOG_TABLES:
                 db.execute(f"DELETE FROM {table} WHERE library = %s", row)
-            # The new line first: the number of one that was deleted is not given to another.
-            db.execute(
-                "UPDATE words SET number = (SELECT max(number) + 1 FROM words) "
-                "WHERE library = %s AND device = ''",
-                (library,),
-            )
-            db.execute(_WORD, (library, "", b""))
+            # The new line first: no number is given twice.
+            db.execute(_WORD, (library, "", b"", None))
             db.execute("DELETE FROM words WHERE library = %s AND device <> ''", (library,))
         self._written("")
         self._written(library)
@@ -150,6 +138,15 @@ class PostgresRegistry:
         with self._pool.transaction(_begin) as (connection, _):
             yield connection
             connection.execute("COMMIT")
+
+
+def _known(rows: Iterable[Any]) -> dict[str, tuple[bytes, Standing]]:
+    return {device: (der, Standing(at)) for device, der, at in rows if device is not None}
+
+
+def _word(number: int, library: str, device: str, certificate: bytes, standing: str | None) -> Word:
+    found = None if standing is None else Standing(standing)
+    return Word(number, library, device, certificate, found)
 
 
 def _begin(connection: Connection) -> None:

@@ -30,10 +30,10 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         number BIGINT PRIMARY KEY,
         library TEXT NOT NULL,
         device TEXT NOT NULL,
-        certificate BYTEA NOT NULL
+        certificate BYTEA NOT NULL,
+        standing TEXT,
+        UNIQUE (library, device)
     );
-
-    CREATE UNIQUE INDEX words_once ON words (library, device, (certificate = ''));
 
     CREATE TABLE invitations (
         code TEXT PRIMARY KEY,
