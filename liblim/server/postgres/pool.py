@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -137,11 +136,10 @@ class Pool:
                     raise
 
     def _take(self, until: float) -> Connection:
-        """A connection that seems to be alive."""
-        while (connection := self._idle_one()) is not None:
-            if not _has_word(connection):
-                return connection
-            connection.close()  # all that PostgreSQL says unasked is that it goes
+        """An idle connection, which PostgreSQL may have ended, or a new one."""
+        connection = self._idle_one()
+        if connection is not None:
+            return connection
         pause = FIRST_PAUSE
         while not self._closed.is_set():
             try:
@@ -181,15 +179,6 @@ def _roll_back(connection: Connection) -> None:
             connection.execute("ROLLBACK")
     except psycopg.Error:
         connection.close()
-
-
-def _has_word(connection: Connection) -> bool:
-    """Whether PostgreSQL said something unasked."""
-    if connection.closed:
-        return True
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection.fileno(), selectors.EVENT_READ)
-        return bool(selector.select(0))
 
 
 @contextmanager

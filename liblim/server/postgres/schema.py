@@ -103,6 +103,11 @@ MIGRATIONS: tuple[LiteralString, ...] = (
 _LOCK = 0x4C494D31
 """The advisory lock of whoever migrates ("LIM1")."""
 
+_IS_NEW: LiteralString = f"SELECT to_regclass('{SCHEMA}.migrations') IS NULL"
+_VERSIONS: LiteralString = (
+    "CREATE TABLE migrations (version INTEGER PRIMARY KEY, at TIMESTAMPTZ NOT NULL)"
+)
+
 
 def migrate(connection: psycopg.Connection) -> None:
     """Bring the database to this version's tables; processes that start together take turns.
@@ -111,13 +116,9 @@ def migrate(connection: psycopg.Connection) -> None:
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        # Asked first, as a role without the right to make a schema may use one that was made for it.
-        found = connection.execute("SELECT to_regnamespace(%s) IS NULL", (SCHEMA,)).fetchone()
-        if found == (True,):
-            connection.execute(f"CREATE SCHEMA {SCHEMA}")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, at TIMESTAMPTZ NOT NULL)"
-        )
+        if connection.execute(_IS_NEW).fetchone() == (True,):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            connection.execute(_VERSIONS)
         row = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
         version = int(row[0]) if row else 0
         if version > len(MIGRATIONS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -37,8 +38,7 @@ class Cluster:
         self.folder = folder
         self._programs = programs
         self._numbers = itertools.count(1)
-        # PostgreSQL refuses to be run by root.
-        self._user = "postgres" if os.geteuid() == 0 else None
+        self._user = _somebody() if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(folder, self._user)
         self._call(
@@ -79,6 +79,14 @@ class Cluster:
         with psycopg.connect(self.address(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.address(name)
+
+
+def _somebody() -> str:
+    """Who runs PostgreSQL, which refuses to be run by root."""
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        return "nobody"
 
 
 def short_folder() -> Path:
