@@ -34,6 +34,8 @@ NO_SCREEN = f"""\
 There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).
 To sync without a window: {SCRIPT} run --headless"""
 
+TESTED = {"gui", "postgres", "test"}
+
 # What `test` runs before pytest.
 CHECKS = (
     ("ruff", "check"),
@@ -63,7 +65,7 @@ def run(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Run all checks and then pytest; with `arguments`, only pytest with these."""
-    python = prepare({"gui", "test"})
+    python = prepare(TESTED)
     if wants_compiled():
         return test_compiled(python, arguments or [*COMPILED_TESTS])
     if arguments:
@@ -135,7 +137,7 @@ def update(arguments: list[str]) -> int:
 def missing(arguments: list[str]) -> int:
     """Print the Debian packages that `test` needs and that are missing."""
     refuse(arguments)
-    print(*lacking({"gui", "test"}).values())
+    print(*lacking(TESTED).values())
     return 0
 
 
