@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import Any, LiteralString, NamedTuple, TypeVar
 
@@ -22,7 +22,6 @@ CHUNK = 1000
 R = TypeVar("R")
 
 _REMOVED = "The library was removed from this server."
-_LOCK = "SELECT last, tick FROM libraries WHERE number = %s FOR NO KEY UPDATE"
 _COUNTERS = "SELECT last, tick FROM libraries WHERE number = %s"
 _REPLICAS = """
     SELECT l.last, r.replica, r.device, r.seq, r.hash, r.ends
@@ -58,7 +57,7 @@ _APPEND = """
     VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
 """
 _BEGIN_REPLICA = """
-    INSERT INTO replicas (library, replica, device, salt, seq, hash, ends)
+    INSERT INTO replicas (device, salt, seq, hash, ends, library, replica)
     VALUES (%b, %b, %b, %b, %b, %b, %b)
 """
 _ADVANCE = "UPDATE replicas SET seq = %b, hash = %b, ends = %b WHERE library = %b AND replica = %b"
@@ -68,6 +67,8 @@ _RECEIPT = """
     DO UPDATE SET kept = excluded.kept, position = excluded.position, tick = excluded.tick
 """
 _COUNT = "UPDATE libraries SET last = %b, tick = %b, octets = octets + %b WHERE number = %b"
+_ONE = f"WITH counted AS ({_COUNT}), advanced AS ({_ADVANCE}) {_APPEND}"
+"""One change of a known replica, as when somebody types: the same three, in one."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
@@ -152,38 +153,45 @@ class PostgresLog:
             self._written(self.library)
 
     def _begin(self, connection: Connection) -> Counters:
-        with connection.pipeline():
-            connection.execute("BEGIN")
-            cursor = connection.execute(_LOCK, (self._number,))
+        cursor = connection.execute(f"BEGIN; {_COUNTERS % self._number} FOR NO KEY UPDATE")
+        cursor.nextset()
         return _counters(cursor.fetchall())
 
     def _commit(self, batch: _Batch) -> None:
-        with batch.connection.pipeline():
-            if batch.counters != batch.locked:
-                self._write(batch)
+        statements = list(self._statements(batch))
+        # In one go; but to begin that costs more than to wait for one answer.
+        with batch.connection.pipeline() if len(statements) > 1 else nullcontext():
+            for query, values in statements:
+                batch.connection.execute(query, values)
             batch.connection.execute("COMMIT")
         if self._seen == batch.locked:
             self._seen = batch.counters
 
-    def _write(self, batch: _Batch) -> None:
-        cursor, number = batch.connection.cursor(), self._number
+    def _statements(self, batch: _Batch) -> Iterator[tuple[LiteralString, Sequence[object]]]:
+        """What a transaction has to write."""
+        if batch.counters == batch.locked:
+            return
+        number, (last, tick) = self._number, batch.counters
+        count = last, tick, batch.octets, number
         heads = {change.replica: change for change in batch.changes}
-        last, tick = batch.counters
-        cursor.execute(_COUNT, (last, tick, batch.octets, number))
-        for replica, head in heads.items():
-            tip = head.seq, head.hash, head.header.end
-            first = batch.begun.get(replica)
-            if first is None:
-                cursor.execute(_ADVANCE, (*tip, number, pack_replica(replica)))
-            else:
-                begun = pack_replica(replica), first.header.device, first.header.prev
-                cursor.execute(_BEGIN_REPLICA, (number, *begun, *tip))
+        known = [
+            _tip(head, number) for replica, head in heads.items() if replica not in batch.begun
+        ]
+        if len(batch.changes) == len(known) == 1 and tick == batch.locked.tick:
+            yield _ONE, (*count, *known[0], number, last, *_row(batch.changes[0]))
+            return
+        yield _COUNT, count
+        for tip in known:
+            yield _ADVANCE, tip
+        for replica, first in batch.begun.items():
+            begun = first.header.device, first.header.prev
+            yield _BEGIN_REPLICA, (*begun, *_tip(heads[replica], number))
         for position, change in enumerate(batch.changes, batch.locked.last + 1):
-            cursor.execute(_APPEND, (number, position, *_row(change)))
+            yield _APPEND, (number, position, *_row(change))
         for row in batch.aside:
-            cursor.execute(_ASIDE, (number, *row, tick))
+            yield _ASIDE, (number, *row, tick)
         for device, kept in batch.receipts.items():
-            cursor.execute(_RECEIPT, (number, device, *kept, tick))
+            yield _RECEIPT, (number, device, *kept, tick)
 
     # What admission needs
 
@@ -343,6 +351,11 @@ def pack_replica(replica: str) -> int:
 def read_replica(number: int) -> str:
     """What ``pack_replica`` made a number of."""
     return number.to_bytes(8, signed=True).hex()
+
+
+def _tip(head: Change, number: int) -> tuple[object, ...]:
+    """What the table has of a replica with this head in the library with this number."""
+    return head.seq, head.hash, head.header.end, number, pack_replica(head.replica)
 
 
 def _row(change: Change) -> tuple[object, ...]:
