@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from liblim.errors import CertificateError, SignatureError
 from liblim.receipt import Receipt, signed_data
-from liblim.store.registry import Standing, Word
+from liblim.store.registry import Standing, Word, judge
 from liblim.trust import replica_of
 from liblim.trust.identity import verify
 from liblim.trust.keys import signed_change
@@ -45,9 +45,25 @@ class Vouched:
         found = self._devices.copy()
         return [device for device, (_, at) in found.items() if at is Standing.MEMBER]
 
-    def __len__(self) -> int:
-        """How many devices the library has spoken of."""
-        return len(self._devices)
+    @property
+    def devices(self) -> set[str]:
+        """Of whom the library has spoken."""
+        return set(self._devices)
+
+    def certificate(self, device: str) -> bytes:
+        """A device's certificate, empty where it is not known."""
+        found = self._devices.get(device)
+        return found[0] if found else b""
+
+    def agrees(
+        self,
+        members: Mapping[str, bytes],
+        authors: Mapping[str, bytes],
+        withdrawn: Iterable[str],
+    ) -> bool:
+        """Whether what a member says is known already."""
+        known = self._devices.copy()
+        return not judge(known, members, authors, frozenset(withdrawn))
 
     # What admission asks
 
@@ -57,7 +73,7 @@ class Vouched:
 
     def knows(self, device: str) -> bool:
         """Whether the device's certificate is known."""
-        return bool(self._devices.get(device, (b"",))[0])
+        return bool(self.certificate(device))
 
     def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
         """Check that a known device signed a change of this library.
@@ -80,6 +96,6 @@ class Vouched:
 
     def _is_signed(self, device: str, signature: bytes, data: bytes) -> bool:
         try:
-            return self.knows(device) and verify(self._devices[device][0], signature, data)
+            return self.knows(device) and verify(self.certificate(device), signature, data)
         except CertificateError:
             return False

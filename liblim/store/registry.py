@@ -108,9 +108,9 @@ def judge(
         if fresh and standing is Standing.MEMBER and device not in members and device not in gone:
             news[device] = certificate, Standing.AUTHOR
     for device, certificate in members.items():
-        kept = known.get(device)
-        if device not in gone and (kept is None or kept[1] is not Standing.MEMBER):
-            news[device] = (kept and kept[0]) or certificate, Standing.MEMBER
+        der, at = known.get(device, (b"", Standing.AUTHOR))
+        if device not in gone and at is not Standing.MEMBER:
+            news[device] = der or certificate, Standing.MEMBER
     for device, certificate in authors.items():
         if device not in gone and device not in known and device not in members:
             news[device] = certificate, Standing.AUTHOR

@@ -5,7 +5,7 @@ Nothing here imports cryptography before it is needed.
 
 from __future__ import annotations
 
-from liblim.trust.documents import TRUST_TYPES, Device, Library
+from liblim.trust.documents import TRUST_TYPES, Device, Library, Server
 from liblim.trust.epochs import Epoch, epoch_name
 from liblim.trust.grant import MAX_GRANTED, Grant, Granted
 from liblim.trust.identity import Certificate, Identity, device_of, read_certificate, words_of
@@ -32,6 +32,7 @@ __all__ = [
     "Member",
     "Removal",
     "Sealer",
+    "Server",
     "Unsealed",
     "Vault",
     "Verifier",
