@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import Any, LiteralString, NamedTuple, TypeVar
@@ -22,10 +22,10 @@ CHUNK = 1000
 R = TypeVar("R")
 
 _REMOVED = "The library was removed from this server."
-_COUNTERS = "SELECT last, tick FROM libraries WHERE number = %s"
-_REPLICAS = """
-    SELECT l.last, r.replica, r.device, r.seq, r.hash, r.ends
-    FROM libraries l LEFT JOIN replicas r ON r.library = l.number WHERE l.number = %s
+_COUNTERS = "SELECT last, tick, octets FROM libraries WHERE number = %s"
+_OPEN = """
+    SELECT l.number, l.last, l.tick, l.octets, r.replica, r.device, r.seq, r.hash, r.ends
+    FROM libraries l LEFT JOIN replicas r ON r.library = l.number WHERE l.library = %s
 """
 _CHANGE = """
     SELECT c.position, c.replica, r.device, c.seq, coalesce(p.hash, r.salt), c.deps, c.clock, c.n, c.at,
@@ -66,7 +66,7 @@ _RECEIPT = """
     INSERT INTO receipts VALUES (%b, %b, %b, %b, %b) ON CONFLICT (library, device)
     DO UPDATE SET kept = excluded.kept, position = excluded.position, tick = excluded.tick
 """
-_COUNT = "UPDATE libraries SET last = %b, tick = %b, octets = octets + %b WHERE number = %b"
+_COUNT = "UPDATE libraries SET last = %b, tick = %b, octets = %b WHERE number = %b"
 _ONE = f"WITH counted AS ({_COUNT}), advanced AS ({_ADVANCE}) {_APPEND}"
 """One change of a known replica, as when somebody types: the same three, in one."""
 
@@ -75,10 +75,11 @@ _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
 
 
 class Counters(NamedTuple):
-    """How far a library is: the position of its last change, and what was kept beside changes."""
+    """How far a library is: the position of its last change, what was kept beside changes, and its size."""
 
     last: int
     tick: int
+    octets: int
 
 
 class _Batch:
@@ -94,15 +95,12 @@ class _Batch:
         self.receipts: dict[str, tuple[bytes, int]] = {}
 
     @property
-    def octets(self) -> int:
-        """What the changes take, roughly."""
-        return sum(ROW_OCTETS + len(change.body or b"") for change in self.changes)
-
-    @property
     def counters(self) -> Counters:
         """The counters when it is committed."""
-        last, tick = self.locked
-        return Counters(last + len(self.changes), tick + bool(self.aside or self.receipts))
+        last, tick, octets = self.locked
+        octets += sum(ROW_OCTETS + len(change.body or b"") for change in self.changes)
+        beside = bool(self.aside or self.receipts)
+        return Counters(last + len(self.changes), tick + beside, octets)
 
 
 class PostgresLog:
@@ -124,12 +122,17 @@ class PostgresLog:
         self._written = written
         self._closed = closed
         self._batch: _Batch | None = None
-        query: LiteralString = "SELECT number, last, tick FROM libraries WHERE library = %s"
-        row: Any = pool.run(lambda db: db.execute(query, (library,)).fetchone())
-        if row is None:
+        rows: list[Any] = pool.run(lambda db: db.execute(_OPEN, (library,)).fetchall())
+        if not rows:
             raise StoreError("This server does not have that library.")
-        self._number, last, tick = row
-        self._seen = Counters(last, tick)
+        # What this process has seen, in one look: what comes after is told by `fresh`.
+        self._number = rows[0][0]
+        self._seen = Counters(*rows[0][1:4])
+        self._replicas = {
+            read_replica(replica): ReplicaRow(device, Head(seq, hash), ends)
+            for *_, replica, device, seq, hash, ends in rows
+            if replica is not None
+        }
 
     def close(self) -> None:
         """Let go of it."""
@@ -164,15 +167,24 @@ class PostgresLog:
             for query, values in statements:
                 batch.connection.execute(query, values)
             batch.connection.execute("COMMIT")
-        if self._seen == batch.locked:
-            self._seen = batch.counters
+        if self._seen[:2] == batch.locked[:2]:
+            self._see(batch.changes, batch.counters)
+
+    def _see(self, changes: Iterable[Change], counters: Counters) -> None:
+        """Take note of all that there is up to these counters."""
+        for change in changes:
+            header, before = change.header, self._replicas.get(change.replica)
+            device = before.device if before is not None else header.device
+            head = Head(change.seq, change.hash)
+            self._replicas[change.replica] = ReplicaRow(device, head, header.end)
+        self._seen = counters
 
     def _statements(self, batch: _Batch) -> Iterator[tuple[LiteralString, Sequence[object]]]:
         """What a transaction has to write."""
         if batch.counters == batch.locked:
             return
-        number, (last, tick) = self._number, batch.counters
-        count = last, tick, batch.octets, number
+        number, (last, tick, octets) = self._number, batch.counters
+        count = last, tick, octets, number
         heads = {change.replica: change for change in batch.changes}
         known = [
             _tip(head, number) for replica, head in heads.items() if replica not in batch.begun
@@ -196,21 +208,13 @@ class PostgresLog:
     # What admission needs
 
     def replicas(self) -> dict[str, ReplicaRow]:
-        """All replicas of the log, by id.  What of them was fresh is seen by that."""
-        rows: list[Any] = self._ask(_REPLICAS, (self._number,))
-        if not rows:
-            raise StoreError(_REMOVED)
-        self._seen = self._seen._replace(last=rows[0][0])
-        return {
-            read_replica(replica): ReplicaRow(device, Head(seq, hash), ends)
-            for _, replica, device, seq, hash, ends in rows
-            if replica is not None
-        }
+        """All replicas of the log, by id, as far as this process has seen it."""
+        return self._replicas.copy()
 
     def aside(self) -> dict[bytes, str]:
         """The hashes of the changes that were set aside, each with the device that wrote it."""
-        query = "SELECT hash, device FROM aside WHERE library = %s"
-        return dict(self._ask(query, (self._number,)))
+        query = "SELECT hash, device FROM aside WHERE library = %s AND tick <= %s"
+        return dict(self._ask(query, (self._number, self._seen.tick)))
 
     def fresh(self) -> Fresh:
         """What other processes wrote since the last call, or since this log was opened.
@@ -221,16 +225,16 @@ class PostgresLog:
             now = self._batch.locked
         else:
             now = _counters(self._ask(_COUNTERS, (self._number,)))
-        if now == self._seen:
-            return Fresh()
         seen = self._seen
+        if now[:2] == seen[:2]:
+            return Fresh()
         changes = self._changes("c.position BETWEEN %s AND %s", (seen.last + 1, now.last))
         beside = self._number, seen.tick, now.tick
         query = "SELECT hash, device FROM aside WHERE library = %s AND tick > %s AND tick <= %s"
         aside = dict(self._ask(query, beside))
         query = "SELECT kept FROM receipts WHERE library = %s AND tick > %s AND tick <= %s"
         receipts = [row[0] for row in self._ask(query, beside)]
-        self._seen = now
+        self._see((new.change for new in changes), now)
         return Fresh(changes, aside, receipts)
 
     def append(self, change: Change) -> int:
@@ -265,8 +269,7 @@ class PostgresLog:
 
     def octets(self) -> int:
         """Bytes that the library takes, roughly; quick."""
-        rows = self._ask("SELECT octets FROM libraries WHERE number = %s", (self._number,))
-        return int(rows[0][0]) if rows else 0
+        return self._seen.octets
 
     def history(self, after: int, most: int) -> list[Admitted]:
         """The changes behind a position that this process has seen, in order, at most so many."""
@@ -320,6 +323,8 @@ class PostgresLog:
 
     def forget_receipt(self, device: str) -> None:
         """Drop what was heard of a device."""
+        if self._batch is not None:
+            self._batch.receipts.pop(device, None)
         query = "DELETE FROM receipts WHERE library = %s AND device = %s"
         self._do(lambda db: db.execute(query, (self._number, device)))
 
