@@ -16,8 +16,6 @@ from liblim.store import Admitted, Fresh, ReplicaRow
 
 ROW_OCTETS = 300
 """What a change takes beside its body, with its share of the indexes: roughly."""
-CHUNK = 1000
-"""Positions that are looked through in one go for what was asked for; doubled as long as there is little."""
 
 R = TypeVar("R")
 
@@ -27,12 +25,8 @@ _OPEN = """
     SELECT l.number, l.last, l.tick, l.octets, r.replica, r.device, r.seq, r.hash, r.ends
     FROM libraries l LEFT JOIN replicas r ON r.library = l.number WHERE l.library = %s
 """
-_CHANGE = """
-    SELECT c.position, c.replica, r.device, c.seq, coalesce(p.hash, r.salt), c.deps, c.clock, c.n, c.at,
-           c.epoch, c.signature, c.body, c.hash
-    FROM changes c JOIN replicas r ON r.library = c.library AND r.replica = c.replica
-    LEFT JOIN changes p ON p.library = c.library AND p.replica = c.replica AND p.seq = c.seq - 1
-"""
+_COLUMNS = "replica, seq, hash, prev, deps, clock, n, at, epoch, device, signature, body"
+_CHANGE = f"SELECT position, {_COLUMNS} FROM changes WHERE library = %s AND"
 _FEW = """
     SELECT c.position, octet_length(c.body)
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) w (replica, first, last)
@@ -52,13 +46,12 @@ _START = """
     SELECT min(c.position) FROM unnest(%s::bigint[], %s::bigint[]) w (replica, first)
     JOIN changes c ON c.library = %s AND c.replica = w.replica AND c.seq = w.first
 """
-_APPEND = """
-    INSERT INTO changes (library, position, replica, seq, hash, deps, clock, n, at, epoch, signature, body)
-    VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+_APPEND = f"""
+    INSERT INTO changes (library, position, {_COLUMNS})
+    VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
 """
 _BEGIN_REPLICA = """
-    INSERT INTO replicas (device, salt, seq, hash, ends, library, replica)
-    VALUES (%b, %b, %b, %b, %b, %b, %b)
+    INSERT INTO replicas (device, seq, hash, ends, library, replica) VALUES (%b, %b, %b, %b, %b, %b)
 """
 _ADVANCE = "UPDATE replicas SET seq = %b, hash = %b, ends = %b WHERE library = %b AND replica = %b"
 _ASIDE = "INSERT INTO aside VALUES (%b, %b, %b, %b, %b, %b) ON CONFLICT DO NOTHING"
@@ -196,8 +189,7 @@ class PostgresLog:
         for tip in known:
             yield _ADVANCE, tip
         for replica, first in batch.begun.items():
-            begun = first.header.device, first.header.prev
-            yield _BEGIN_REPLICA, (*begun, *_tip(heads[replica], number))
+            yield _BEGIN_REPLICA, (first.header.device, *_tip(heads[replica], number))
         for position, change in enumerate(batch.changes, batch.locked.last + 1):
             yield _APPEND, (number, position, *_row(change))
         for row in batch.aside:
@@ -228,7 +220,7 @@ class PostgresLog:
         seen = self._seen
         if now[:2] == seen[:2]:
             return Fresh()
-        changes = self._changes("c.position BETWEEN %s AND %s", (seen.last + 1, now.last))
+        changes = self._changes("position BETWEEN %s AND %s", (seen.last + 1, now.last))
         beside = self._number, seen.tick, now.tick
         query = "SELECT hash, device FROM aside WHERE library = %s AND tick > %s AND tick <= %s"
         aside = dict(self._ask(query, beside))
@@ -274,7 +266,7 @@ class PostgresLog:
     def history(self, after: int, most: int) -> list[Admitted]:
         """The changes behind a position that this process has seen, in order, at most so many."""
         last = min(after + most, self._seen.last)
-        return self._changes("c.position BETWEEN %s AND %s", (after + 1, last))
+        return self._changes("position BETWEEN %s AND %s", (after + 1, last))
 
     def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """The first of the changes in ``ranges`` that this process has seen, in order of arrival.
@@ -292,15 +284,18 @@ class PostgresLog:
             octets -= size
             if octets <= 0 or len(found) == changes:
                 break
-        return [new.change for new in self._changes("c.position = ANY(%s)", (found,))]
+        return [new.change for new in self._changes("position = ANY(%s)", (found,))]
 
     def _few(self, columns: list[list[int]]) -> Iterator[tuple[int, int]]:
         yield from self._ask(_FEW, (*columns, self._number, self._seen.last))
 
     def _many(self, columns: list[list[int]], most: int) -> Iterator[tuple[int, int]]:
-        """Position and size of what is wanted: the log is in the order wanted, and looked through."""
+        """Position and size of what is wanted: the log is in the order wanted, and looked through.
+
+        Where little of it is wanted, in ever larger steps.
+        """
         [[start]] = self._ask(_START, (*columns[:2], self._number))
-        size = CHUNK
+        size = 2 * most
         while start is not None and start <= self._seen.last:
             bounds = start, min(start + size - 1, self._seen.last)
             yield from self._ask(_SLICE, (self._number, *bounds, *columns, most))
@@ -330,7 +325,7 @@ class PostgresLog:
 
     def _changes(self, where: LiteralString, values: Sequence[object]) -> list[Admitted]:
         """Changes in order of arrival."""
-        query = f"{_CHANGE} WHERE c.library = %s AND {where} ORDER BY c.position"
+        query = f"{_CHANGE} {where} ORDER BY position"
         rows = self._ask(query, (self._number, *values))
         return [Admitted(row[0], _read(row)) for row in rows]
 
@@ -364,17 +359,18 @@ def _tip(head: Change, number: int) -> tuple[object, ...]:
 
 
 def _row(change: Change) -> tuple[object, ...]:
-    """What the table has of a change, but for library and position."""
+    """What the table has of a change, beside library and position."""
     header = change.header
     deps = _encode(header.deps) if header.deps else None
     return (
-        *(pack_replica(header.replica), header.seq, change.hash, deps, header.clock, header.n),
-        *(header.at, bytes.fromhex(header.epoch), change.signature, change.body),
+        *(pack_replica(header.replica), header.seq, change.hash, header.prev, deps, header.clock),
+        *(header.n, header.at, bytes.fromhex(header.epoch), header.device or None),
+        *(change.signature, change.body),
     )
 
 
 def _read(row: Any) -> Change:
-    _, replica, device, seq, prev, deps, clock, n, at, epoch, signature, body, own = row
+    _, replica, seq, own, prev, deps, clock, n, at, epoch, device, signature, body = row
     header = Header(
         replica=read_replica(replica),
         seq=seq,
@@ -384,7 +380,7 @@ def _read(row: Any) -> Change:
         n=n,
         at=at,
         epoch=epoch.hex(),
-        device=device if seq == 1 else "",
+        device=device or "",
         body=sha256(body).digest(),
     )
     change = Change(header, signature, body)
