@@ -2,19 +2,20 @@
 
 A change enters after its ``prev`` and ``deps``, exactly once, signed by its device.  One that comes early
 waits in a bounded room, also for its device's certificate.  One that contradicts the log (two changes with
-one replica and seq) is set aside, never dropped.  What a change *says* plays no part: a body that cannot be
-read, or of an unknown kind, is admitted like any other.
+one replica and seq) is set aside, never dropped.  What a change *says* plays no part: ``Admission`` reads no
+body, as on a server; ``liblim.reading`` has what a device does with those that it can read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
-from liblim.change import Body, Change, Head, Header, unpack_body
+from liblim.change import Body, Change, Head, Header
 from liblim.errors import ChangeError
-from liblim.store import ReplicaRow, Store
-from liblim.trust import Library, Sealer, device_of
+from liblim.store import Fresh, ReplicaRow
+from liblim.trust import Verifier
 
 WAITING_CHANGES = 4096
 WAITING_BYTES = 16 * 1024 * 1024
@@ -22,6 +23,34 @@ MAX_UNSIGNED = 64
 """Changes of a run, the last with a good signature, among which no other has one."""
 MAX_UNSIGNED_BYTES = 512 * 1024
 """Bytes of their bodies, give or take one."""
+
+
+class AdmissionStore(Protocol):
+    """What admission needs of a store; all may raise StoreError."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit what the block writes in one go, durably, or not at all."""
+
+    def replicas(self) -> dict[str, ReplicaRow]:
+        """All replicas of the log, by id."""
+
+    def aside(self) -> dict[bytes, str]:
+        """The hashes of the changes that were set aside, each with the device that wrote it."""
+
+    def fresh(self) -> Fresh:
+        """What other processes wrote since the last call, or since the log was opened.
+
+        Within a transaction all that was committed before it began.
+        """
+
+    def append(self, change: Change) -> int:
+        """Add a change that was found admissible; returns its position.  Within a transaction."""
+
+    def set_aside(self, change: Change, device: str, reason: str) -> None:
+        """Keep a change by ``device`` that contradicts the log, out of the way.  Within a transaction."""
+
+    def lookup(self, replica: str, seq: int) -> tuple[bytes, int] | None:
+        """The hash and last counter of one change of the log."""
 
 
 class Entered(NamedTuple):
@@ -45,7 +74,8 @@ class Outcome(NamedTuple):
 
     ``refused`` is the first failure; nothing after that change was looked at, all before it counts.
     ``rest`` begins with it.
-    ``revived`` entered earlier, and can be read only now.  ``passed`` counts those that contradict the log,
+    ``revived`` entered earlier, and can be read only now.  ``elsewhere`` other processes had written before.
+    ``passed`` counts those that contradict the log,
     by an author that cannot be told.  ``outside`` are among those that wait or were set aside: that nobody
     can keep a removal from being heard, by forking what it depends on.
     """
@@ -59,9 +89,10 @@ class Outcome(NamedTuple):
     revived: tuple[Entered, ...] = ()
     outside: tuple[Outside, ...] = ()
     passed: int = 0
+    elsewhere: Fresh = Fresh()
 
 
-class _Early(Exception):
+class Early(Exception):
     """The change needs something that is not there yet: a change, or its device's certificate."""
 
     def __init__(self, name: str, seq: int) -> None:
@@ -146,12 +177,11 @@ class _Runs:
 class Admission:
     """The rules of entry, over a store; synchronous, for the store's thread."""
 
-    def __init__(self, store: Store, sealer: Sealer, library: str = "") -> None:
-        """Read the heads of the log; ``library`` is the oid of its library document.
+    def __init__(self, store: AdmissionStore, sealer: Verifier) -> None:
+        """Read the heads of the log.
 
         Raises StoreError.
         """
-        self._own = (Library.kind, library)
         self._store = store
         self._sealer = sealer
         self._replicas = store.replicas()
@@ -163,32 +193,64 @@ class Admission:
         self._outside: list[Outside] = []
         self._passed = 0
         self._introduced: list[str] = []
-        self._unlocked = False
+        self._elsewhere = Fresh()
 
-    def admit(self, changes: Sequence[Change], ours: str = "") -> Outcome:
+    def admit(
+        self, changes: Sequence[Change], ours: str = "", introduced: Collection[str] = ()
+    ) -> Outcome:
         """Let a batch in, in one durable transaction; what waited for it comes along.
 
-        None of it is by the replica ``ours``, which this process writes as right now.
+        None of it is by the replica ``ours``, which this process writes as right now.  What waited for the
+        certificates of ``introduced``, which are known by now, comes along, too.
 
         Raises StoreError; then nothing of the batch was admitted.
         """
-        before = self._replicas.copy(), self._aside.copy()
-        self._runs, self._authentic, self._ours = _Runs(changes), set(), ours
+        before = None
+        self._authentic, self._ours = set(), ours
         self._outside, self._passed = [], 0
         try:
             with self._store.transaction():
-                outcome = self._admit(changes)
-                return outcome._replace(
+                ready = self._look(introduced)
+                before = self._replicas.copy(), self._aside.copy()
+                self._runs = _Runs(changes)
+                outcome = self._admit([*ready, *changes], len(ready))
+                outcome = outcome._replace(
                     revived=self._revive(), outside=tuple(self._outside), passed=self._passed
                 )
         except BaseException:
-            self._replicas, self._aside = before
+            if before is not None:
+                self._replicas, self._aside = before
             self._room = WaitingRoom()  # what waited may be among what was rolled back
             raise
         finally:
             self._runs = _Runs(())
+        elsewhere, self._elsewhere = self._elsewhere, Fresh()
+        return outcome._replace(elsewhere=elsewhere)
 
-    def _admit(self, changes: Sequence[Change]) -> Outcome:
+    def _look(self, introduced: Collection[str]) -> list[Change]:
+        """Take over what other processes wrote; returns what waited for that, or for certificates.
+
+        It is told with the next batch that succeeds, as the store will not tell it twice.
+        """
+        fresh, told = self._store.fresh(), self._elsewhere
+        ready = [change for device in introduced for change in self._room.leave((device, 0))]
+        if fresh == Fresh():
+            return ready
+        for _, change in fresh.changes:
+            header, device = change.header, self._author(change)
+            head = Head(change.seq, change.hash)
+            self._replicas[change.replica] = ReplicaRow(device, head, header.end)
+            ready += self._room.leave((change.replica, change.seq))
+        self._aside.update(fresh.aside)
+        self._elsewhere = Fresh(
+            [*told.changes, *fresh.changes],
+            {**told.aside, **fresh.aside},
+            [*told.receipts, *fresh.receipts],
+        )
+        return ready
+
+    def _admit(self, changes: Sequence[Change], waited: int = 0) -> Outcome:
+        """Admit changes; of the first ``waited`` nobody is blamed, as their senders have left."""
         entered: list[Entered] = []
         aside: list[Change] = []
         duplicates = 0
@@ -197,6 +259,8 @@ class Admission:
                 change.check()
                 found = list(self._enter_with_waiting(change, aside))
             except ChangeError as error:
+                if number < waited:
+                    continue
                 waiting, rest = len(self._room), changes[number:]
                 return Outcome(entered, duplicates, waiting, tuple(aside), error, rest)
             entered += (new for new in found if new is not None)
@@ -211,7 +275,7 @@ class Admission:
             place = nearest.replica, nearest.seq
             try:
                 yield self._enter(nearest)
-            except _Early as early:
+            except Early as early:
                 self._room.enter(early.wanted, nearest, self._author(nearest))
                 self._hear(nearest)
             except _Fork as fork:
@@ -278,31 +342,16 @@ class Admission:
         self._store.set_aside(change, device, reason)
         self._aside[change.hash] = device
 
-    def _hear(self, change: Change) -> None:
-        """Note what a change says on the library's document, though it cannot enter, if it is genuine."""
-        device = self._author(change)
-        body = self.read_body(change)
-        if body is None or (body.kind, body.oid) != self._own or not device:
-            return
-        try:
-            self._authenticate(change, device)
-        except (ChangeError, _Early):
-            return
-        self._outside.append(Outside(change, device, body))
-        # With the key of an epoch that is announced there, what is set aside can be read, and issued again.
-        for key in self._sealer.learn(change, body).epochs:
-            self._unlocked |= self._store.save_epoch(key)
-
     def _authenticate(self, change: Change, device: str) -> None:
         """Check who wrote a change: by its own signature, or by one over a later change of its run.
 
-        Raises _Early where the device's certificate is not known yet, and ChangeError.
+        Raises Early where the device's certificate is not known yet, and ChangeError.
         """
         header = change.header
         if change.seq == 1 and (header.device != device or not self._is_bound(header)):
             raise ChangeError("a replica does not belong to the device that began it")
         if not self._sealer.knows(device):
-            raise _Early(device, 0)
+            raise Early(device, 0)
         if change.hash not in self._authentic:
             self._authentic.update(self._proven(device, self._runs.rest(change)))
         if change.hash not in self._authentic:
@@ -344,50 +393,13 @@ class Admission:
             return False
         return not header.prev or self._sealer.replica(header.device, header.prev) == header.replica
 
-    def _read(self, position: int, change: Change) -> Entered:
-        """Note what a change is about, and take the keys that it may bring."""
-        body = self.read_body(change)
-        if body is not None:
-            learned = self._sealer.learn(change, body)
-            # A member that wrote another kind of document under such an oid could block its own removal.
-            holds = bool(learned.certificates) or (body.kind, body.oid) == self._own
-            at = change.header.at
-            self._store.touch(position, body.oid, body.kind, at, kind_holds=holds)
-            for certificate in learned.certificates:
-                self._store.save_certificate(device_of(certificate), certificate)
-                self._introduced.append(device_of(certificate))
-            for key in learned.epochs:
-                self._unlocked |= self._store.save_epoch(key)
-        return Entered(position, change, body)
-
-    def _revive(self) -> tuple[Entered, ...]:
-        """Read what could not be read before, if a key has come."""
-        revived: list[Entered] = []
-        while self._unlocked:
-            self._unlocked = False
-            for position, change in self._store.unread():
-                found = self._read(position, change)
-                if found.body is not None:
-                    self._store.forget_state(found.body.oid)
-                    revived.append(found)
-        return tuple(revived)
-
-    def read_again(self) -> None:
-        """Note what all those changes are about that this version can read, and an older could not.
-
-        Raises StoreError.
-        """
-        with self._store.transaction():
-            self._unlocked = True
-            self._revive()
-
     def _check_place(self, change: Change, row: ReplicaRow | None) -> None:
         """Check ``prev``, ``deps`` and ``clock`` against the log."""
         header = change.header
         if header.prev in self._aside:
             raise _Fork("it continues a change that was set aside")
         if change.seq != (row.head.seq if row else 0) + 1:
-            raise _Early(change.replica, change.seq - 1)
+            raise Early(change.replica, change.seq - 1)
         if row is not None and header.prev != row.head.hash:
             raise _Fork("it continues a change that the log does not hold")
         past = row.end if row else 0
@@ -402,21 +414,25 @@ class Admission:
             raise ChangeError("a change's clock does not follow from its causal past")
 
     def _known(self, replica: str, seq: int) -> tuple[bytes, int]:
-        """The hash and last counter of a change of the log; raises _Early where it is missing."""
+        """The hash and last counter of a change of the log; raises Early where it is missing."""
         row = self._replicas.get(replica)
         if row is None or seq > row.head.seq:
-            raise _Early(replica, seq)
+            raise Early(replica, seq)
         if seq == row.head.seq:
             return row.head.hash, row.end
         found = self._store.lookup(replica, seq)
         assert found is not None, "the log has a gap"
         return found
 
-    def read_body(self, change: Change) -> Body | None:
-        """Open and read a change's body; ``None`` where this version cannot."""
-        if change.body is None:
-            return None
-        try:
-            return unpack_body(self._sealer.open(change.body, change.header))
-        except ChangeError:
-            return None
+    # What is done with a body: nothing, here
+
+    def _read(self, position: int, change: Change) -> Entered:
+        """Take note of what a change says that entered."""
+        return Entered(position, change, None)
+
+    def _hear(self, change: Change) -> None:
+        """Take note of what a change says that cannot enter."""
+
+    def _revive(self) -> tuple[Entered, ...]:
+        """Read what could not be read before, if a key has come."""
+        return ()

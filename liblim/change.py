@@ -19,6 +19,8 @@ from msgspec import Meta
 
 from liblim.errors import ChangeError
 
+MAX_CERTIFICATE = 2048
+"""Bytes of a device's certificate."""
 MAX_COUNTER = 2**53 - 1
 MAX_BODY = 256 * 1024
 """Bytes of a body before compression; what is larger becomes several changes."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from liblim.admission import Admission, Entered, Outcome
+from liblim.admission import Entered, Outcome
 from liblim.aside import Reissue
 from liblim.change import Change, Dep, Head, Range, digest
 from liblim.crdt.author import Author as OpAuthor
@@ -27,6 +27,7 @@ from liblim.desk import Desk, Left, Loaded
 from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
 from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
+from liblim.reading import ReadingAdmission
 from liblim.reissue import Aside, Issued
 from liblim.store import NO_BOUND, Bound, DocumentRow, Store, Summary
 from liblim.trust import TRUST_TYPES, Grant, Identity, Ledger, LibraryKeys, Sealer, Unsealed
@@ -142,7 +143,7 @@ class Database:
         self.log_id = identifier(self.store, "log", self._entropy)
         self._digest = ""
         self.store.trim_undo(UNDO_DOCUMENTS)
-        self._admission = Admission(self.store, sealer, self.library)
+        self._admission = ReadingAdmission(self.store, sealer, self.library)
         self._start_writer(sealer)
 
     def _read_with(self, types: Iterable[type[Document]]) -> None:

@@ -19,7 +19,7 @@ from liblim.aio import AsyncDatabase
 from liblim.crdt import Register
 from liblim.document import Document
 from liblim.errors import CertificateError, LimError
-from liblim.trust import Device, Library, Member, read_certificate
+from liblim.trust import Device, Library, Member, Server, read_certificate
 from liblim.trust.documents import (
     MAX_ADDRESS,
     MAX_ADDRESSES,
@@ -70,6 +70,23 @@ class Membership:
                     _write(document.name, clean_name(name))
             await self._tend()
 
+    async def add_server(self, certificate: bytes, name: str, addresses: Sequence[str]) -> None:
+        """Let all devices of the library use the server with this certificate (DER), at these addresses.
+
+        Raises CertificateError; LimError where it was removed, or this device was; StoreError.
+        """
+        server = read_certificate(certificate).device
+        async with self._at_work():
+            if server in self._database.ledger.removed:
+                raise LimError(
+                    "That server was removed from this library, and a removal holds for ever. "
+                    "Give it a new key there, then pair it again."
+                )
+            async with self._document(Server, server) as document:
+                _write(document.certificate, text_of(certificate))
+                _write(document.name, clean_name(name))
+                _write(document.addresses, _fitting(addresses))
+
     async def rename(self, device: str, name: str) -> None:
         """Name a member.  Raises LimError where it is none, or the name is empty, and StoreError."""
         wanted = clean_name(name)
@@ -77,7 +94,8 @@ class Membership:
             raise LimError("A device needs a name. Type one.")
         async with self._at_work():
             if self._member(device).name != wanted:
-                async with self._document(Device, device) as document:
+                kind: type[Device | Server] = Server if self._member(device).server else Device
+                async with self._document(kind, device) as document:
                     _write(document.name, wanted)
 
     async def announce(self, addresses: Sequence[str]) -> None:
@@ -88,7 +106,7 @@ class Membership:
         """
         if not self._database.ledger.knows(self._database.device):
             return
-        wanted = [found for found in addresses if 0 < len(found) <= MAX_ADDRESS][:MAX_ADDRESSES]
+        wanted = _fitting(addresses)
         async with self._at_work():
             device = self._database.device
             if self._member(device).addresses != tuple(wanted):
@@ -96,7 +114,7 @@ class Membership:
                     _write(document.addresses, wanted)
 
     async def remove(self, device: str) -> None:
-        """Remove a member for ever, with a new epoch for the others; nothing where it is removed.
+        """Remove a member for ever, with a new epoch for the others, or a server; nothing if it is removed.
 
         Raises LimError where it is no member or this very device, and StoreError.
         """
@@ -107,8 +125,10 @@ class Membership:
                 )
             if device in self._database.ledger.removed:
                 return
-            self._member(device)
-            elements = await self._new_epoch(self._database.ledger.members.keys() - {device})
+            elements: list[dict[str, Any]] = []
+            if not self._member(device).server:  # which has no keys
+                others = self._database.ledger.members.keys() - {device}
+                elements = await self._new_epoch(others)
             async with self._document(Library, self._database.library) as document:
                 with self._readable_by_all():
                     document.removed.add({"device": device, "saw": self._saw(device)})
@@ -132,7 +152,7 @@ class Membership:
         duties = database.ledger.duties(database.device, held, in_use)
         removals = duties.removals
         elements: list[dict[str, Any]] = []
-        if duties.new_epoch or removals:
+        if duties.new_epoch or removals.keys() & database.ledger.members.keys():
             elements += await self._new_epoch(database.ledger.members.keys() - removals.keys())
         for epoch, devices in duties.wraps.items():
             lacking = [device for device in devices if (epoch, device) not in self._handed]
@@ -167,7 +187,7 @@ class Membership:
             yield
 
     def _member(self, device: str) -> Member:
-        found = self._database.ledger.members.get(device)
+        found = self._database.ledger.peers.get(device)
         if found is None:
             raise LimError("That device does not belong to the library any more.")
         return found
@@ -227,6 +247,10 @@ class Membership:
         found = list(keys.items())
         slices = [dict(found[n : n + KEYS_EACH]) for n in range(0, len(found), KEYS_EACH)]
         return [{"epoch": epoch, "keys": piece} for piece in slices]
+
+
+def _fitting(addresses: Sequence[str]) -> list[str]:
+    return [found for found in addresses if 0 < len(found) <= MAX_ADDRESS][:MAX_ADDRESSES]
 
 
 def _write(register: Register[V], value: V) -> None:

@@ -1,6 +1,7 @@
 """Run, test and maintain Lim Notes from a checkout, with nothing but Python installed.
 
     python3 packaging/bootstrap.py run [limnotes arguments]
+    python3 packaging/bootstrap.py server [limserver arguments]
     python3 packaging/bootstrap.py test [pytest arguments]
     python3 packaging/bootstrap.py bench [core|sync] [arguments]
 
@@ -34,6 +35,8 @@ NO_SCREEN = f"""\
 There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).
 To sync without a window: {SCRIPT} run --headless"""
 
+TESTED = {"gui", "postgres", "test"}
+
 # What `test` runs before pytest.
 CHECKS = (
     ("ruff", "check"),
@@ -61,9 +64,16 @@ def run(arguments: list[str]) -> int:
     return environment.become([environment.program("limnotes"), *arguments])
 
 
+def server(arguments: list[str]) -> int:
+    """Start ``limserver`` with `arguments`; without, serve what is in the folder where it keeps its data."""
+    wanted = any(argument.startswith("--database") for argument in arguments)
+    prepare({"postgres"} if wanted else set())
+    return environment.become([environment.program("limserver"), *(arguments or ["run"])])
+
+
 def test(arguments: list[str]) -> int:
     """Run all checks and then pytest; with `arguments`, only pytest with these."""
-    python = prepare({"gui", "test"})
+    python = prepare(TESTED)
     if wants_compiled():
         return test_compiled(python, arguments or [*COMPILED_TESTS])
     if arguments:
@@ -135,7 +145,7 @@ def update(arguments: list[str]) -> int:
 def missing(arguments: list[str]) -> int:
     """Print the Debian packages that `test` needs and that are missing."""
     refuse(arguments)
-    print(*lacking({"gui", "test"}).values())
+    print(*lacking(TESTED).values())
     return 0
 
 
@@ -148,6 +158,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command(run, "start Lim Notes; arguments are passed on (try: run --help)"),
+    "server": Command(server, "start a server; arguments are passed on (try: server --help)"),
     "test": Command(test, "run all checks and tests; with arguments, only pytest with these"),
     "bench": Command(
         bench, "measure liblim's core beside loro and pycrdt; bench sync: the sync of the app"

@@ -19,8 +19,8 @@ from typing import Any
 
 from environment import CONSTRAINTS, ROOT, SetupError, say, watch
 
-# Needed beside what is resolved here: for building, and by pytest and keyring on Windows only.
-ALSO = ("setuptools", "colorama", "pywin32-ctypes")
+# Needed beside what is resolved here: for building, and by pytest, keyring and psycopg on Windows only.
+ALSO = ("setuptools", "colorama", "pywin32-ctypes", "tzdata")
 HEADER = "# Written by `bootstrap.py update`: name==version, and the Python where that matters.\n"
 
 # Python version -> normalised package name -> version.

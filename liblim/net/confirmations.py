@@ -130,9 +130,9 @@ class Confirmations:
         self._wait()
 
     def _drop_strangers(self) -> None:
-        members, holdings = self._database.ledger.members, self._database.holdings
-        self._receipts.keep_only(members.keys())
-        for device in (self._kept.keys() | holdings.live.keys()) - members.keys():
+        ledger, holdings = self._database.ledger, self._database.holdings
+        self._receipts.keep_only(ledger.members.keys())
+        for device in (self._kept.keys() | holdings.live.keys()) - ledger.peers.keys():
             self._dirty.discard(device)
             holdings.kept.pop(device, None)
             holdings.live.pop(device, None)
@@ -154,7 +154,7 @@ class Confirmations:
         device, session = link.device, link.session
         self._database.holdings.live.pop(device, None)
         belief = session.belief
-        if device in self._database.ledger.members and belief and session.stated_at is not None:
+        if device in self._database.ledger.peers and belief and session.stated_at is not None:
             holding = Holding(self._unix(session.stated_at), belief.lacks())
             superseded = self._known(device).counted or device in self._own
             self._hold(device, holding, counted=superseded)

@@ -46,6 +46,8 @@ class PeerStatus:
     differing: tuple[str, ...] = ()
     pair_again: bool = False
     """Whether nothing but pairing once more is likely to help."""
+    server: bool = False
+    """Whether it is a server, that keeps what it cannot read."""
 
 
 class LogLine(NamedTuple):

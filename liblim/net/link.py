@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from liblim.aio import AsyncDatabase
-from liblim.change import Change
+from liblim.admission import Receipt as Admitted
+from liblim.change import Change, Range
 from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
 from liblim.net.dial import other_end
@@ -22,6 +22,7 @@ from liblim.sync import (
     Ready,
     Session,
     State,
+    Vouch,
     Wanted,
     refusal,
 )
@@ -50,6 +51,16 @@ class Forked(NamedTuple):
 Notice: TypeAlias = Event | Forked
 
 
+class Database(Protocol):
+    """What a link puts changes into, and takes them from."""
+
+    async def receive(self, changes: Sequence[Change]) -> Admitted:
+        """Admit changes; they are committed when this returns.  Raises LimError."""
+
+    async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
+        """Changes of the log in order of arrival.  Raises StoreError."""
+
+
 class Owner(Protocol):
     """What a link tells of itself."""
 
@@ -70,7 +81,7 @@ class Link:
 
     def __init__(
         self,
-        database: AsyncDatabase,
+        database: Database,
         session: Session,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         owner: Owner,
@@ -78,8 +89,9 @@ class Link:
         *,
         device: str,
         target: Address | None = None,
+        early: bytes = b"",
     ) -> None:
-        """Take over a connection; ``run`` then does the work."""
+        """Take over a connection, of which ``early`` was read already; ``run`` then does the work."""
         self.session = session
         self.target = target
         self.device = device
@@ -89,6 +101,7 @@ class Link:
         self.address = other_end(streams[1])
         self._database = database
         self._reader, self._writer = streams
+        self._early = early
         self._owner = owner
         self._timing = timing
         self._loop = asyncio.get_running_loop()
@@ -143,7 +156,7 @@ class Link:
         """
         while self.closed is None or not self.closed.by_peer:
             try:
-                data = await self._reader.read(CHUNK)
+                data, self._early = self._early or await self._reader.read(CHUNK), b""
             except OSError:
                 data = b""
             if self.closed is not None and any(words in data for words in _LAST_WORDS):
@@ -240,6 +253,11 @@ class Link:
     def hand_on(self, receipt: Receipt) -> None:
         """Let the peer have a receipt."""
         self.session.hand_on(receipt)
+        self._pump()
+
+    def vouch(self, message: Vouch) -> None:
+        """Tell a server who is in the library."""
+        self.session.vouch(message)
         self._pump()
 
     def look(self) -> None:

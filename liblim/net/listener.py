@@ -50,8 +50,13 @@ class Listener:
         context: Callable[[], ssl.SSLContext],
         accept: Callable[[Streams], None],
         patience: float,
+        most: int = MAX_STRANGERS,
     ) -> None:
-        """Begin to take connections from ``sockets``; ``context`` is asked for each."""
+        """Begin to take connections from ``sockets``; ``context`` is asked for each.
+
+        At most so many handshakes are under way.
+        """
+        self._most = most
         self._sockets = sockets
         self._context = context
         self._accept = accept
@@ -123,7 +128,7 @@ class Listener:
         self._tasks.add(task)
         self._strangers[task] = _Stranger(connection, origin(host))
         task.add_done_callback(self._ended)
-        if len(self._strangers) > MAX_STRANGERS:
+        if len(self._strangers) > self._most:
             self._evict()
 
     def _evict(self) -> None:
@@ -174,13 +179,15 @@ async def listen(
     port: int = DEFAULT_PORT,
     *,
     patience: float = 5.0,
+    most: int = MAX_STRANGERS,
+    ports: int = PORTS,
 ) -> tuple[Listener, Address]:
-    """Listen on ``port`` or the next free one; 0 takes any.  Returns where.
+    """Listen on ``port`` or the next free one of ``ports`` after it; 0 takes any.  Returns where.
 
     An empty ``host`` means all addresses of this computer, of both versions of IP; ``patience`` is how many
-    seconds a handshake may take.  Raises LimError.
+    seconds a handshake may take, ``most`` how many are under way at a time.  Raises LimError.
     """
-    for candidate in range(port, min(port + PORTS, 65535) + 1) if port else [0]:
+    for candidate in range(port, min(port + ports, 65535) + 1) if port else [0]:
         try:
             sockets = await _bind(host, candidate)
         except OSError as error:
@@ -190,10 +197,10 @@ async def listen(
                     f"Cannot listen on {where}: {error.strerror}. Choose another address or port."
                 ) from error
         else:
-            listener = Listener(sockets, context, accept, patience)
+            listener = Listener(sockets, context, accept, patience, most)
             return listener, Address(host, _port(sockets[0]))
     raise LimError(
-        f"All ports from {port} to {port + PORTS} are taken. Choose another one, or end a program."
+        f"All ports from {port} to {port + ports} are taken. Choose another one, or end a program."
     )
 
 

@@ -13,9 +13,10 @@ from liblim.net.address import Address
 from liblim.net.dial import Streams, dial
 from liblim.net.talk import Talk
 from liblim.net.tls import PAIR, client_context
-from liblim.trust import Grant, device_of
+from liblim.net.vouching import vouching
+from liblim.trust import MAX_GRANTED, Grant, Identity, device_of
 from liblim.trust.pairing import SECONDS, Joining
-from liblim.trust.pairing_messages import MAX_GRANT_LINE, About, Accept, Keys, Kthx, problem
+from liblim.trust.pairing_messages import MAX_GRANT_LINE, About, Accept, Keys, Kthx, Vouch, problem
 from liblim.words import on_one_line
 
 AGAIN = 30.0
@@ -38,6 +39,11 @@ class Meeting:
         self._answer: asyncio.Future[Joining | None] = loop.create_future()
         self._second: asyncio.Future[Streams] | None = loop.create_future()
         """The second connection, until it is taken up."""
+
+    @property
+    def server(self) -> bool:
+        """Whether the other side is a server, which was dialled: such never come by themselves."""
+        return self.other.server and self.address is not None
 
     @property
     def waits(self) -> bool:
@@ -101,7 +107,7 @@ class Meeting:
 
     # Connection 2: the keys
 
-    async def connect_again(self, database: AsyncDatabase) -> Talk:
+    async def connect_again(self, identity: Identity) -> Talk:
         """The second connection, where both sides show the certificates that they spoke of.
 
         Raises PairingError; LimError where the own key is locked.
@@ -109,7 +115,7 @@ class Meeting:
         if self.address is None:
             return Talk(await self._come_again())
         pin = self.other.certificate
-        context = client_context(database.keys.identity, pin, PAIR)
+        context = client_context(identity, pin, PAIR)
         try:
             return Talk((await dial([self.address], context, AGAIN, pin)).streams)
         except LimError:
@@ -136,6 +142,20 @@ class Meeting:
         await membership.introduce(self.other.certificate, on_one_line(self.other.name))
         await talk.say(Keys(database.grant(self.device)), SECONDS)
         await talk.hear(Kthx, SECONDS)
+
+    async def entrust(
+        self, talk: Talk, database: AsyncDatabase, membership: Membership, where: Address
+    ) -> None:
+        """Tell the other, a server, who is in the library, and the library's devices of it.
+
+        Raises LimError.
+        """
+        first, *others = vouching(database.ledger)
+        authors = tuple(der for said in others for der in said.authors)[:MAX_GRANTED]
+        await talk.say(Vouch(database.library, first.members, authors, first.withdrawn), SECONDS)
+        await talk.hear(Kthx, SECONDS)
+        name = on_one_line(self.other.name)
+        await membership.add_server(self.other.certificate, name, [str(where)])
 
     async def receive(self, talk: Talk, take_on: Callable[[Grant], Awaitable[None]]) -> None:
         """Get the keys, and keep them.  Raises LimError."""

@@ -27,10 +27,12 @@ from liblim.net.roster import Roster
 from liblim.net.timing import Timing
 from liblim.net.tls import SYNC, client_context
 from liblim.net.upkeep import Upkeep
+from liblim.net.vouching import vouching
 from liblim.net.wake import WakeWatch
 from liblim.peers import PeerRecord
 from liblim.sync import (
     HANGING,
+    Behind,
     Claims,
     Closed,
     Hangs,
@@ -57,7 +59,7 @@ TURNED_AWAY = (
 )
 REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
 """Reasons to close that will not go away by themselves."""
-PAIR_AGAIN = {"removed", "another-library"}
+PAIR_AGAIN = {"removed", "another-library", "not-served"}
 """Those of them that pairing once more ends."""
 
 
@@ -291,9 +293,9 @@ class Node:
             loop.call_soon(link.look)
 
     def _committed(self, changes: Sequence[Change]) -> None:
-        members = self._database.ledger.members
+        peers = self._database.ledger.peers
         for link in list(self._links):
-            if link.device in members:  # if not, this very batch may say so
+            if link.device in peers:  # if not, this very batch may say so
                 link.committed(changes)
         self._confirmations.committed(changes)
 
@@ -302,16 +304,19 @@ class Node:
     def _trust_changed(self) -> None:
         """Part from those who are no members any more, and connect to those who are."""
         gone = self._roster.follow()
-        members = self._database.ledger.members
+        peers = self._database.ledger.peers
         moved = self._library != self._database.library
         self._library = self._database.library
         for link in list(self._links):
             if moved:
                 link.leave(ANOTHER_LIBRARY)
-            elif link.device not in members:
+            elif link.device not in peers:
                 link.refuse(refusal("removed"))
+        for peer in self._roster.peers.values():
+            self._vouch(peer)
         for peer in gone:
-            text = f"{peer.label} is no longer a device of this library."
+            what = "server" if peer.member.server else "device"
+            text = f"{peer.label} is no longer a {what} of this library."
             self._say("info", peer.record.device, text)
         self._roster.found(self._discovery.found if self._discovery else {})  # for who is new
         self._confirmations.trust_changed(moved=moved)
@@ -334,6 +339,12 @@ class Node:
                 self._closed(peer, link, notice)
             case Heard(receipt):
                 self._confirmations.heard(link, receipt)
+            case Behind():
+                text = (
+                    "holds less than it did before, as happens after a backup was restored. It gets "
+                    "back from this device what it lacks."
+                )
+                self._say("warning", link.device, f"{peer.label} {text}")
             case Hangs():
                 text = (
                     f"has not acknowledged anything for {HANGING:.0f} seconds, though it answers."
@@ -366,6 +377,7 @@ class Node:
         peer.accept(link, self._updated(peer.record, link, hello))
         self._confirmations.met(link)
         peer.left = False
+        self._vouch(peer)
         if rival is not None:
             rival.leave(SUPERSEDED)
         else:
@@ -375,6 +387,17 @@ class Node:
             peer.met()
         self._roster.save(peer)
         self._set_pause()
+
+    def _vouch(self, peer: Peer) -> None:
+        """Tell a server who is in the library, where this device has not told it yet."""
+        if not peer.member.server or peer.link is None:
+            return
+        ledger = self._database.ledger
+        said = vouching(ledger)
+        if self._database.device in ledger.members and peer.vouched != (peer.link, said):
+            peer.vouched = (peer.link, said)
+            for message in said:
+                peer.link.vouch(message)
 
     def _outranks(self, link: Link, rival: Link) -> bool:
         """Which of two links to a device stays; both ends decide alike."""

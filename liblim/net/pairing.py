@@ -255,7 +255,9 @@ class PairingHost:
             theirs = await talk.hear(Mac)
             if not proof.check(theirs):
                 raise problem("wrong-code")
-            joins = joiner(proof.about, about, theirs.member, knows) is Role.DIALS
+            joins = not proof.about.server and (
+                joiner(proof.about, about, theirs.member, knows) is Role.DIALS
+            )
             await self._meet(talk, Meeting(talk, proof.about, joins=joins, address=address))
 
     async def _prove(self, talk: Talk, code: str, about: About) -> Proof:
@@ -284,8 +286,10 @@ class PairingHost:
             )
             self._tell(replace(self.view, phase=Phase.JOINING))
             where = meeting.address or Address(talk.host, meeting.other.port)
-            with await meeting.connect_again(self._database) as second:
-                if meeting.joins:
+            with await meeting.connect_again(self._database.keys.identity) as second:
+                if meeting.server:
+                    await meeting.entrust(second, self._database, self._membership, where)
+                elif meeting.joins:
                     # Else who is killed once it has joined knows nowhere to get the notes from.
                     await self._database.set_fact(GIVER, f"{meeting.device} {where}")
                     await meeting.receive(second, lambda grant: self.join(grant, joining))
@@ -342,6 +346,7 @@ class PairingHost:
             peer_words=words_of(other.certificate),
             own_words=words_of(own.certificate),
             we_join=meeting.joins,
+            server=meeting.server,
             asks=meeting.joins and not own.empty and own.library != other.library,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -19,7 +19,7 @@ from liblim.net.facts import PeerStatus
 from liblim.net.link import Link
 from liblim.net.timing import BackOff, Timing
 from liblim.peers import PeerRecord
-from liblim.sync import Closed
+from liblim.sync import Closed, Vouch
 from liblim.sync.refusals import REFUSALS
 from liblim.trust import Member, words_of
 from liblim.words import on_one_line
@@ -55,6 +55,8 @@ class Peer:
         self.trouble: Trouble | None = None
         self.left = False
         """Whether it left in good order, so that not reaching it is no surprise."""
+        self.vouched: tuple[Link, Sequence[Vouch]] | None = None
+        """What it was told last about who is in the library, being a server, and over which connection."""
         self.unheard = 0
         """How often in a row it closed a connection without a word."""
         self._back_off = BackOff(timing, random)
@@ -65,7 +67,8 @@ class Peer:
     @property
     def label(self) -> str:
         """What to call it."""
-        return self.member.name or self.record.name or "A device without a name"
+        nameless = "A server without a name" if self.member.server else "A device without a name"
+        return self.member.name or self.record.name or nameless
 
     @property
     def addresses(self) -> list[Address]:
@@ -214,6 +217,7 @@ class Peer:
             confirmed=stand.confirmed,
             differing=stand.differing,
             pair_again=trouble.pair_again if trouble else False,
+            server=self.member.server,
         )
 
 

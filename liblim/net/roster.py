@@ -1,4 +1,4 @@
-"""The roster: every other member of the library as a peer that is kept connected."""
+"""The roster: every other member of the library, and every server, as a peer that is kept connected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from liblim.trust import Member
 
 
 class Roster:
-    """Follows the ledger: who is a member has a peer here, and nobody else.
+    """Follows the ledger: who is a member or a server has a peer here, and nobody else.
 
     ``connect`` makes a connection to a peer and returns at its end; ``do`` carries out what nobody waits
     for; ``clock`` gives Unix seconds.
@@ -76,7 +76,7 @@ class Roster:
 
     def follow(self) -> list[Peer]:
         """Take over what the ledger says by now; returns those who are members no more."""
-        members = self._database.ledger.members
+        members = self._database.ledger.peers
         gone = [self.peers.pop(device) for device in self.peers.keys() - members.keys()]
         for peer in gone:
             self._forget(peer.record.device)

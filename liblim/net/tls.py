@@ -28,7 +28,7 @@ def server_context(identity: Identity, certificates: Iterable[bytes]) -> ssl.SSL
     context.verify_mode = ssl.CERT_OPTIONAL
     context.num_tickets = 0  # resuming a session would pass by the pins
     identity.load_into(context)
-    _pin(context, certificates)
+    pin(context, certificates)
     return context
 
 
@@ -44,7 +44,7 @@ def client_context(identity: Identity | None, peer: bytes | None, alpn: str) -> 
         context.verify_mode = ssl.CERT_NONE
     else:
         context.verify_mode = ssl.CERT_REQUIRED
-        _pin(context, [peer])
+        pin(context, [peer])
     if identity is not None:
         identity.load_into(context)
     return context
@@ -59,7 +59,8 @@ def _context(side: int, protocols: list[str]) -> ssl.SSLContext:
     return context
 
 
-def _pin(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
+def pin(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
+    """Let a context take these certificates (DER), too.  None is ever taken out again."""
     pins = "".join(map(ssl.DER_cert_to_PEM_cert, certificates))
     if pins:
         context.load_verify_locations(cadata=pins)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from liblim.store.derived import NO_BOUND, Bound, DocumentRow, Summary
-from liblim.store.log import Admitted, ReplicaRow
+from liblim.store.log import Admitted, Fresh, ReplicaRow
 from liblim.store.store import Store
 
-__all__ = ["NO_BOUND", "Admitted", "Bound", "DocumentRow", "ReplicaRow", "Store", "Summary"]
+__all__ = [
+    "NO_BOUND",
+    "Admitted",
+    "Bound",
+    "DocumentRow",
+    "Fresh",
+    "ReplicaRow",
+    "Store",
+    "Summary",
+]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
@@ -24,16 +25,29 @@ _HEADER = 100
 # Read from the file itself (https://www.sqlite.org/fileformat.html, section 1.3), because SQLite
 # would write beside it even to look.
 
+_LOCK = "PRAGMA locking_mode = EXCLUSIVE;"
 _PRAGMAS = """
-PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA fullfsync = ON;
 PRAGMA checkpoint_fullfsync = ON;
 PRAGMA foreign_keys = ON;
 """
-# One connection that keeps its lock: SQLite's WAL-reset bug needs two.  FULL: NORMAL loses
-# acknowledged commits in a power cut.  The two fullfsync pragmas: macOS is not durable without.
+# FULL: NORMAL loses acknowledged commits in a power cut.  The two fullfsync pragmas: macOS is not durable
+# without.
+
+PATIENCE = 5000
+"""Milliseconds for which another process that writes is waited for."""
+_SHARING = 3051003
+# The first version of SQLite whose write-ahead log two connections may use: before that, one that was reset
+# in between could lose what was committed (https://www.sqlite.org/wal.html, "The WAL-Reset Bug").
+
+
+class _Form(NamedTuple):
+    """What kind of database a file is, and how it came to be as it is."""
+
+    migrations: Sequence[str]
+    application_id: int
 
 
 def open_connection(path: str | Path) -> apsw.Connection:
@@ -41,22 +55,39 @@ def open_connection(path: str | Path) -> apsw.Connection:
 
     Raises StoreTooNew, StoreReadOnly, StoreBusy or StoreError; the file is untouched by the first.
     """
+    return _open(path, _Form(MIGRATIONS, APPLICATION_ID), f"{_LOCK} {_PRAGMAS}", 0)
+
+
+def open_shared(
+    path: str | Path,
+    migrations: Sequence[str] = MIGRATIONS,
+    application_id: int = APPLICATION_ID,
+) -> apsw.Connection:
+    """Likewise, without locking it: other processes may read and write it between transactions."""
+    if apsw.SQLITE_VERSION_NUMBER < _SHARING:
+        raise StoreError("A server needs SQLite 3.51.3 or newer. Update the package apsw.")
+    return _open(path, _Form(migrations, application_id), _PRAGMAS, PATIENCE)
+
+
+def _open(path: str | Path, form: _Form, pragmas: str, patience: int) -> apsw.Connection:
     with errors_in_words(path):
         if str(path) != MEMORY:
-            _check_before_writing(Path(path))
+            _check_before_writing(Path(path), form)
         connection = apsw.Connection(str(path))
         try:
-            connection.set_busy_timeout(0)
+            connection.set_busy_timeout(patience)
+            # Else one that begins with reading could not go on to write where another process did meanwhile.
+            connection.transaction_mode = "IMMEDIATE"
             # A statement that answers stops the execution until its answer is fetched.
-            connection.execute(_PRAGMAS).fetchall()
-            _migrate(connection, Path(path))
+            connection.execute(pragmas).fetchall()
+            _migrate(connection, Path(path), form)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _check_before_writing(path: Path) -> None:
+def _check_before_writing(path: Path, form: _Form) -> None:
     """Refuse a file that is not ours or not of our time, before anything could write to it."""
     if not path.exists():
         _check_writable(path.parent)
@@ -70,13 +101,13 @@ def _check_before_writing(path: Path) -> None:
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
         raise apsw.NotADBError
     version, owner = struct.unpack(">60xI4xI28x", header)
-    if owner != APPLICATION_ID:
+    if owner != form.application_id:
         raise StoreError(f"{path} is a database of another program. Choose another data folder.")
-    _check_version(path, version)
+    _check_version(path, version, form)
 
 
-def _check_version(path: Path, version: int) -> None:
-    if version > len(MIGRATIONS):
+def _check_version(path: Path, version: int, form: _Form) -> None:
+    if version > len(form.migrations):
         raise StoreTooNew(
             f"{path} was written by a newer version of this program. "
             "Update this one; nothing was changed."
@@ -95,15 +126,17 @@ def _pragma(connection: apsw.Connection, name: str) -> int:
     return value
 
 
-def _migrate(connection: apsw.Connection, path: Path) -> None:
+def _migrate(connection: apsw.Connection, path: Path, form: _Form) -> None:
     version = _pragma(connection, "user_version")
-    _check_version(path, version)
-    if version == len(MIGRATIONS):
+    _check_version(path, version, form)
+    if version == len(form.migrations):
         return
-    for number in range(version, len(MIGRATIONS)):
+    for number in range(version, len(form.migrations)):
         with connection:
-            connection.execute(MIGRATIONS[number])
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            if _pragma(connection, "user_version") > number:
+                continue  # another process has done so a moment ago
+            connection.execute(form.migrations[number])
+            connection.execute(f"PRAGMA application_id = {form.application_id}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
     # So that the version stands in the file itself, for `_check_before_writing`.
     connection.pragma("wal_checkpoint", "TRUNCATE")

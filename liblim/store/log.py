@@ -5,17 +5,18 @@ Positions number the log's changes from 1 in order of arrival, which is a causal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import apsw
 import msgspec
 
 from liblim.change import Change, Dep, Head, Header, Range
-from liblim.store.connection import errors_in_words, open_connection
+from liblim.store.connection import errors_in_words, open_connection, open_shared
 
 
 class ReplicaRow(NamedTuple):
@@ -33,6 +34,14 @@ class Admitted(NamedTuple):
     change: Change
 
 
+class Fresh(NamedTuple):
+    """What other processes wrote to a log: changes in order, hashes set aside (with the device), receipts."""
+
+    changes: Sequence[Admitted] = ()
+    aside: Mapping[bytes, str] = MappingProxyType({})
+    receipts: Sequence[bytes] = ()
+
+
 CHANGE = """
     SELECT c.position, r.replica, r.device, c.seq, coalesce(p.hash, r.salt), c.deps, c.clock, c.n, c.at,
            e.name, c.signature, c.body, c.body_hash, c.hash
@@ -44,15 +53,15 @@ _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
 
 
 class Log:
-    """A database file, open and locked by this process, and the log in it."""
+    """A database file, open in this process, and locked unless it is shared, and the log in it."""
 
-    def __init__(self, path: str | Path) -> None:
-        """Open or create the file (``:memory:`` for none).
+    def __init__(self, path: str | Path, *, shared: bool = False) -> None:
+        """Open or create the file (``:memory:`` for none); ``shared`` lets other processes read it.
 
         Raises StoreTooNew, StoreReadOnly, StoreBusy or StoreError.
         """
         self.path = path
-        self._db: apsw.Connection = open_connection(path)
+        self._db: apsw.Connection = (open_shared if shared else open_connection)(path)
         query = "SELECT replica, id FROM replicas"
         self._ids: dict[str, int] = dict(self._db.execute(query))
         self._new: list[str] = []
@@ -162,6 +171,26 @@ class Log:
         self._ids[header.replica] = row = self._db.last_insert_rowid()
         self._new.append(header.replica)
         return row
+
+    def fresh(self) -> Fresh:
+        """What other processes wrote since: nothing, as one process alone has the file for writing."""
+        return Fresh()
+
+    def history(self, after: int, most: int) -> list[Admitted]:
+        """The changes behind a position, in order, at most so many."""
+        query = f"{CHANGE} WHERE c.position > ? ORDER BY c.position LIMIT ?"
+        with errors_in_words(self.path):
+            rows = self._db.execute(query, (after, most))
+            return [Admitted(row[0], change_of(row)) for row in rows]
+
+    def octets(self) -> int:
+        """Bytes that the file takes, without what is not in use of it."""
+        with errors_in_words(self.path):
+            pages, free, each = (
+                int(self._db.execute(f"PRAGMA {name}").get)
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return (pages - free) * each
 
     def set_aside(self, change: Change, device: str, reason: str) -> None:
         """Keep a change by ``device`` that contradicts the log, out of the way.  Within a transaction."""

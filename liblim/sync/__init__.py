@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown, encode
-from liblim.sync.events import Arrived, Closed, Event, Hangs, Heard, Ready, Wanted, Welcomed
+from liblim.sync.events import (
+    Arrived,
+    Behind,
+    Closed,
+    Event,
+    Hangs,
+    Heard,
+    Ready,
+    Vouches,
+    Wanted,
+    Welcomed,
+)
 from liblim.sync.exchange import HANGING
 from liblim.sync.log import LogView
-from liblim.sync.messages import Ohai
+from liblim.sync.messages import Ohai, Vouch
 from liblim.sync.refusals import refusal
 from liblim.sync.session import Session, State
 
 __all__ = [
     "HANGING",
     "Arrived",
+    "Behind",
     "Claims",
     "Closed",
     "Event",
@@ -26,6 +38,8 @@ __all__ = [
     "Session",
     "State",
     "Unknown",
+    "Vouch",
+    "Vouches",
     "Wanted",
     "Welcomed",
     "encode",

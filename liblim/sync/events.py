@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from liblim.change import Change, Range
 from liblim.receipt import Receipt
 from liblim.sync.codec import Unknown
-from liblim.sync.messages import Ohai
+from liblim.sync.messages import Ohai, Vouch
 
 
 class Welcomed(NamedTuple):
@@ -34,6 +34,16 @@ class Heard(NamedTuple):
     """The peer handed on a receipt, its own or another device's."""
 
     receipt: Receipt
+
+
+class Vouches(NamedTuple):
+    """The peer says who is in its library."""
+
+    said: Vouch
+
+
+class Behind(NamedTuple):
+    """The peer holds less than before: it lost some of it, as where a backup was restored."""
 
 
 class Wanted(NamedTuple):
@@ -65,4 +75,6 @@ class Closed(NamedTuple):
         return self.code != "left"
 
 
-Event: TypeAlias = Welcomed | Ready | Arrived | Hangs | Heard | Wanted | Unknown | Closed
+Event: TypeAlias = (
+    Welcomed | Ready | Arrived | Hangs | Heard | Vouches | Behind | Wanted | Unknown | Closed
+)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from liblim.change import Change, Range
 from liblim.sync.belief import NONE, Belief
 from liblim.sync.claims import Claims
-from liblim.sync.events import Arrived, Event, Hangs, Ready, Wanted
+from liblim.sync.events import Arrived, Behind, Event, Hangs, Ready, Wanted
 from liblim.sync.log import LogView
 from liblim.sync.messages import Icanhaz, Ihaz, Kthx, Message, Ucanhaz
 from liblim.sync.outbox import Outbox
@@ -101,6 +101,7 @@ class Exchange:
             and first.count < self.belief.count - self.belief.we_lack
         ):
             # It lost something: a backup of it was restored, say.
+            self._events.append(Behind())
             self.belief.forget()
             self.outbox.say(self._pull.ask_for_listing(now))
             self._recalled = False

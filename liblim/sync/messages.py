@@ -10,7 +10,16 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from msgspec import Meta, Struct
 
-from liblim.change import MAX_COUNTER, Change, Counter, Hash, Identifier, Range, ReplicaId
+from liblim.change import (
+    MAX_CERTIFICATE,
+    MAX_COUNTER,
+    Change,
+    Counter,
+    Hash,
+    Identifier,
+    Range,
+    ReplicaId,
+)
 from liblim.receipt import Receipt
 
 PROTOCOL = 1
@@ -26,6 +35,8 @@ MAX_COUNT_OF_HEADS = 1_000_000
 """Replicas that a peer may claim to hold, so that a belief has a bound."""
 MAX_RANGES = 1000
 """Ranges of one ``ICANHAZ``."""
+MAX_VOUCHED = 1000
+"""Certificates, and device ids, of one list in ``VOUCH``."""
 WINDOW_CHANGES = 256
 """Changes that one ``ICANHAZ`` may ask for."""
 WINDOW_OCTETS = 1024 * 1024
@@ -48,6 +59,7 @@ class Entry(NamedTuple):
     hash: Hash
 
 
+Certificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
 Entries = Annotated[tuple[Entry, ...], Meta(max_length=MAX_HEADS)]
 Ranges = Annotated[tuple[Range, ...], Meta(max_length=MAX_RANGES)]
 
@@ -128,6 +140,20 @@ class Igotz(Message, frozen=True):
     receipt: Receipt
 
 
+class Vouch(Message, frozen=True):
+    """To a server: who is in the library.
+
+    ``members`` may connect; of ``authors``, who are none, changes may still be forwarded; ``withdrawn`` were
+    removed.
+    """
+
+    verb: ClassVar[str] = "VOUCH"
+
+    members: Annotated[tuple[Certificate, ...], Meta(max_length=MAX_VOUCHED)] = ()
+    authors: Annotated[tuple[Certificate, ...], Meta(max_length=MAX_VOUCHED)] = ()
+    withdrawn: Annotated[tuple[Identifier, ...], Meta(max_length=MAX_VOUCHED)] = ()
+
+
 class Sup(Message, frozen=True):
     """Are you there.  It measures the round trip, too."""
 
@@ -164,5 +190,5 @@ class Kthxbye(Message, frozen=True):
 
 VERBS: dict[str, type[Message]] = {
     message.verb: message
-    for message in (Ohai, Ihaz, Icanhaz, Ucanhaz, Kthx, Igotz, Sup, Nm, Nowai, Kthxbye)
+    for message in (Ohai, Ihaz, Icanhaz, Ucanhaz, Kthx, Igotz, Vouch, Sup, Nm, Nowai, Kthxbye)
 }

@@ -29,14 +29,18 @@ class Source(LogView, Protocol):
         """The heads that are in no other change's causal past, in order of their replicas."""
 
 
-class Notary(Protocol):
+class Checker(Protocol):
+    """Checks receipts."""
+
+    def check(self, receipt: Receipt) -> None:
+        """Check who signed.  Raises SignatureError."""
+
+
+class Notary(Checker, Protocol):
     """Makes, checks and reads receipts."""
 
     def issue(self, counter: int, statement: Statement) -> Receipt:
         """A receipt of this device.  Raises IdentityLocked."""
-
-    def check(self, receipt: Receipt) -> None:
-        """Check who signed.  Raises SignatureError."""
 
     def read(self, receipt: Receipt) -> Statement:
         """Open one.  Raises ChangeError."""
@@ -50,19 +54,13 @@ class Verdict(enum.Enum):
     NOTHING = "nothing"
 
 
-class Receipts:
-    """Keeps the last receipt of each member; some of others wait for their device's introduction."""
+class Forwarded:
+    """Keeps the receipts of members only, at most one each: ``latest``, by device."""
 
-    def __init__(self, log: Source, notary: Callable[[], Notary]) -> None:
-        """Issue for ``log``; pairing puts another ``notary`` in place, so it is asked for each time."""
+    def __init__(self, checker: Callable[[], Checker]) -> None:
+        """Begin with none; ``checker`` is asked for each time, as pairing puts another in place."""
         self.latest: dict[str, Receipt] = {}
-        self._early: dict[str, Receipt] = {}
-        self._log = log
-        self._notary = notary
-        self._said = ""
-        """The digest of what was issued last in this run."""
-        self._moved_since: float | None = None
-        self._moved_last = 0.0
+        self._checker = checker
 
     def restore(self, receipts: Iterable[Receipt]) -> None:
         """Take those that an earlier run kept."""
@@ -75,25 +73,45 @@ class Receipts:
             del self.latest[device]
         return gone
 
-    # What others hand on
-
-    def hear(self, receipt: Receipt, members: Collection[str], now: float) -> Verdict:
-        """Judge a receipt that came.
+    def judge(self, receipt: Receipt, members: Collection[str]) -> Verdict:
+        """Judge a receipt that came, and keep it where it is news.
 
         Raises SignatureError where it is not of the device that it names.
         """
         known = self.latest.get(receipt.device)
-        if receipt.device not in members:
-            self._put_by(receipt)
-            return Verdict.NOTHING
-        if receipt == known:
+        if receipt == known or receipt.device not in members:
             return Verdict.NOTHING
         if known is not None and receipt.rank < known.rank:
             return Verdict.OLD
-        self._notary().check(receipt)
+        self._checker().check(receipt)
         self.latest[receipt.device] = receipt
-        if receipt.device != self._log.device:
-            return Verdict.NEWS
+        return Verdict.NEWS
+
+
+class Receipts(Forwarded):
+    """Issues those of this device, too; some of others wait for their device's introduction."""
+
+    def __init__(self, log: Source, notary: Callable[[], Notary]) -> None:
+        """Issue for ``log``."""
+        super().__init__(notary)
+        self._early: dict[str, Receipt] = {}
+        self._log = log
+        self._notary = notary
+        self._said = ""
+        """The digest of what was issued last in this run."""
+        self._moved_since: float | None = None
+        self._moved_last = 0.0
+
+    # What others hand on
+
+    def hear(self, receipt: Receipt, members: Collection[str], now: float) -> Verdict:
+        """Judge a receipt that came.  Raises as ``judge``."""
+        if receipt.device not in members:
+            self._put_by(receipt)
+            return Verdict.NOTHING
+        verdict = self.judge(receipt, members)
+        if verdict is not Verdict.NEWS or receipt.device != self._log.device:
+            return verdict
         # This device had said more when it was copied or backed up, or its copy does so now.
         if not self._says_what_holds(receipt):
             self._said = ""

@@ -42,6 +42,14 @@ REFUSALS: dict[str, Refusal] = {
         "The two devices hold the notes of different libraries.",
         "Pair them once more; the notes of both are kept.",
     ),
+    "not-served": Refusal(
+        "This server does not serve this device's library.",
+        "Pair this device, or another one of the library, with the server once more.",
+    ),
+    "over-limit": Refusal(
+        "The server takes no more of this library: {detail}.",
+        "Ask whoever runs the server. Meanwhile the devices go on to sync with each other.",
+    ),
     "too-late": Refusal("Nobody said hello within {detail} seconds.", _CHECK_ADDRESS),
     "too-slow": Refusal("Nothing of what was sent was taken for {detail} seconds.", AGAIN),
     "trouble": Refusal(

@@ -17,7 +17,7 @@ from liblim.receipt import Receipt
 from liblim.sync.belief import Belief
 from liblim.sync.claims import Claims
 from liblim.sync.codec import LineDecoder, Unknown
-from liblim.sync.events import Closed, Event, Heard, Welcomed
+from liblim.sync.events import Closed, Event, Heard, Vouches, Welcomed
 from liblim.sync.exchange import Exchange
 from liblim.sync.handshake import judge
 from liblim.sync.keepalive import DEAD, Keepalive
@@ -36,6 +36,7 @@ from liblim.sync.messages import (
     Ohai,
     Sup,
     Ucanhaz,
+    Vouch,
 )
 from liblim.sync.refusals import AGAIN, REFUSALS, refusal
 from liblim.words import on_one_line
@@ -199,6 +200,11 @@ class Session:
         """Give the peer a receipt, this device's own or another's."""
         if self.state is State.OPEN:
             self._exchange.outbox.hand_on(receipt)
+
+    def vouch(self, message: Vouch) -> None:
+        """Tell a server who is in the library."""
+        if self.state is State.OPEN:
+            self._say(message)
 
     def nudge(self, now: float) -> None:
         """Ask whether the peer is there, and again for what it did not give."""
@@ -395,6 +401,9 @@ class Session:
     def _says_igotz(self, message: Igotz, now: float) -> None:
         self._events.append(Heard(message.receipt))
 
+    def _says_vouch(self, message: Vouch, now: float) -> None:
+        self._events.append(Vouches(message))
+
     def _says_sup(self, message: Sup, now: float) -> None:
         self._keepalive.asked(message)
 
@@ -416,6 +425,7 @@ _ACCEPTED: dict[State, dict[type[Message], _Handler]] = {
         Ucanhaz: Session._says_ucanhaz,
         Kthx: Session._says_kthx,
         Igotz: Session._says_igotz,
+        Vouch: Session._says_vouch,
         Sup: Session._says_sup,
         Nm: Session._says_nm,
         Nowai: Session._refused,

@@ -5,13 +5,13 @@ Nothing here imports cryptography before it is needed.
 
 from __future__ import annotations
 
-from liblim.trust.documents import TRUST_TYPES, Device, Library
+from liblim.trust.documents import TRUST_TYPES, Device, Library, Server
 from liblim.trust.epochs import Epoch, epoch_name
 from liblim.trust.grant import MAX_GRANTED, Grant, Granted
 from liblim.trust.identity import Certificate, Identity, device_of, read_certificate, words_of
-from liblim.trust.keys import LibraryKeys
+from liblim.trust.keys import LibraryKeys, replica_of
 from liblim.trust.ledger import Duties, Ledger, Member, Removal
-from liblim.trust.sealing import Learned, Sealer, Unsealed
+from liblim.trust.sealing import Learned, Sealer, Unsealed, Verifier
 from liblim.trust.vault import Keeping, Vault, machine_mark
 
 __all__ = [
@@ -32,11 +32,14 @@ __all__ = [
     "Member",
     "Removal",
     "Sealer",
+    "Server",
     "Unsealed",
     "Vault",
+    "Verifier",
     "device_of",
     "epoch_name",
     "machine_mark",
     "read_certificate",
+    "replica_of",
     "words_of",
 ]

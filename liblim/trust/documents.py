@@ -13,12 +13,11 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from liblim.change import Body, Change, Counter, Identifier, ReplicaId
+from liblim.change import MAX_CERTIFICATE, Body, Change, Counter, Identifier, ReplicaId
 from liblim.crdt import Register, Set
 from liblim.crdt.ops import Id, width
 from liblim.document import Document
 from liblim.errors import CertificateError, OperationError
-from liblim.trust.grant import MAX_CERTIFICATE
 from liblim.words import on_one_line
 
 MAX_OPS = 2048
@@ -54,7 +53,16 @@ class Library(Document):
     epochs = Set()
 
 
-TRUST_TYPES: tuple[type[Document], ...] = (Device, Library)
+class Server(Document):
+    """A server, that keeps the library's changes and reads none; its ``oid`` is its id, as a device's."""
+
+    kind = "server"
+    certificate = Register(default="")
+    name = Register(default="")
+    addresses: Register[list[str]] = Register(default=[])
+
+
+TRUST_TYPES: tuple[type[Document], ...] = (Device, Library, Server)
 
 
 class Removed(msgspec.Struct, frozen=True):

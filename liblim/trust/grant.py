@@ -6,10 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from liblim.change import Identifier
+from liblim.change import MAX_CERTIFICATE, Identifier
 
-MAX_CERTIFICATE = 2048
-"""Bytes of a device's certificate."""
 MAX_GRANTED = 1000
 """Keys in a grant, and devices."""
 

@@ -16,9 +16,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from liblim.change import MAX_CERTIFICATE
 from liblim.errors import CertificateError, ChangeError, IdentityLocked
 from liblim.trust.epochs import hkdf
-from liblim.trust.grant import MAX_CERTIFICATE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

@@ -26,6 +26,20 @@ from liblim.trust.identity import Identity, device_of, read_certificate, verify,
 from liblim.trust.sealing import Learned
 
 
+def replica_of(device: str, salt: bytes) -> str:
+    """The id of the replica that a device begins with this salt.
+
+    So no device can write under a replica id that another one has taken.
+    """
+    bound = b"lim/1 replica" + bytes.fromhex(device) + salt
+    return hashlib.sha256(bound).digest()[:8].hex()
+
+
+def signed_change(library: str, change_hash: bytes) -> bytes:
+    """What a device signs of a change of a library."""
+    return b"lim/1 change\0" + bytes.fromhex(library) + change_hash
+
+
 class LibraryKeys:
     """A ``Sealer`` with keys.
 
@@ -47,7 +61,6 @@ class LibraryKeys:
         self.epoch = ""
         self.epochs: dict[str, Epoch] = {}
         self.certificates: dict[str, bytes] = {}
-        self._signed = b"lim/1 change\0" + bytes.fromhex(library)
         for key in epochs:
             self.add_epoch(key)
         for certificate in certificates:
@@ -83,12 +96,8 @@ class LibraryKeys:
     salt_size = 32
 
     def replica(self, device: str, salt: bytes) -> str:
-        """The id of the replica that a device begins with this salt.
-
-        So no device can write under a replica id that another one has taken.
-        """
-        bound = b"lim/1 replica" + bytes.fromhex(device) + salt
-        return hashlib.sha256(bound).digest()[:8].hex()
+        """The id of the replica that a device begins with this salt."""
+        return replica_of(device, salt)
 
     def seal(self, packed: bytes, header: Header) -> bytes:
         """Seal a packed body with the epoch that the header names."""
@@ -112,7 +121,7 @@ class LibraryKeys:
 
         Raises IdentityLocked.
         """
-        return self.identity.sign(self._signed + change_hash)
+        return self.identity.sign(signed_change(self.library, change_hash))
 
     def knows(self, device: str) -> bool:
         """Whether the device's certificate is known."""
@@ -123,7 +132,7 @@ class LibraryKeys:
 
         Raises SignatureError.
         """
-        if not self._is_signed(device, signature, self._signed + change_hash):
+        if not self._is_signed(device, signature, signed_change(self.library, change_hash)):
             raise SignatureError("a change is not signed by the device that it names")
 
     def _is_signed(self, device: str, signature: bytes, data: bytes) -> bool:

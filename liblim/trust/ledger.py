@@ -9,6 +9,8 @@ It depends on the set of operations read, never on the order in which they came:
 3.  *Introduced* are the founder and whom a device that is introduced introduced by an operation that is
     not void.  All other operations hold where their author is introduced and they are not void.
 4.  *Members* are the introduced without the removed.
+5.  *Servers* are those of whom an introduced device wrote the certificate into their ``server`` document, by
+    an operation that is not void, without the removed and the members.
 
 The first rule looks at no removal, so no operation can take away its own ground.
 
@@ -35,6 +37,7 @@ from liblim.trust.documents import (
     Device,
     Library,
     Removed,
+    Server,
     Wrapped,
     Write,
     bytes_of,
@@ -51,12 +54,13 @@ LATEST = 16
 
 
 class Member(NamedTuple):
-    """A device of the library; ``addresses`` are ``host:port``, as the device announced them."""
+    """A device of the library, or a server; ``addresses`` are ``host:port``, as the device announced them."""
 
     device: str
     certificate: bytes
     name: str
     addresses: tuple[str, ...]
+    server: bool = False
 
 
 class Removal(NamedTuple):
@@ -93,6 +97,7 @@ class _Holds:
     """What holds: made from all operations, and kept until another comes."""
 
     members: dict[str, Member] = field(default_factory=dict)
+    servers: dict[str, Member] = field(default_factory=dict)
     removed: dict[str, Removal] = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
     """Who was ever introduced."""
@@ -126,6 +131,8 @@ class Ledger:
                 self._base.add(device)
         self._authors: dict[str, Author] = {}
         self._introduced: set[str] = set()
+        self._servers: dict[str, bytes] = {}
+        """The certificate of every server ever read."""
         self._registers: dict[tuple[str, str], dict[str, list[tuple[Id, Any]]]] = {}
         self._heard: dict[tuple[str, str], dict[str, int]] = {}
         self._derived: _Holds | None = None
@@ -140,6 +147,8 @@ class Ledger:
         read: Callable[[Write, str, str, int], bool]
         if body.kind == Device.kind:
             read = self._read_device
+        elif body.kind == Server.kind:
+            read = self._read_server
         elif body.kind == Library.kind and body.oid == self.library:
             read = self._read_library
         else:
@@ -164,6 +173,25 @@ class Ledger:
             case "= addresses":
                 addresses = tuple(msgspec.convert(write.value, Addresses))
                 return self._register(write.id, author, (device, "addresses"), addresses)
+        return False
+
+    def _read_server(self, write: Write, author: str, server: str, at: int) -> bool:
+        """What a server's document says; its keys are of other names than those of devices' documents."""
+        key = f"server {server}"
+        match write.field:
+            case "= certificate":
+                certificate = bytes_of(write.value)
+                if self._servers.get(server) != certificate:
+                    if device_of(certificate) != server or not _is_certificate(certificate):
+                        return False
+                    self._servers[server] = certificate
+                return self._register(write.id, author, (key, "certificate"), True)
+            case "= name":
+                name = clean_name(msgspec.convert(write.value, str))
+                return self._register(write.id, author, (key, "name"), name)
+            case "= addresses":
+                addresses = tuple(msgspec.convert(write.value, Addresses))
+                return self._register(write.id, author, (key, "addresses"), addresses)
         return False
 
     def _introduce(self, write: Write, author: str, device: str) -> bool:
@@ -220,7 +248,7 @@ class Ledger:
                 element = msgspec.convert(write.value, Removed)
             except msgspec.ValidationError:
                 continue
-            if element.device in self.members:
+            if element.device in self.peers:
                 key = author, element.device
                 saw = self._heard.get(key, element.saw)
                 self._heard[key] = seen_by_both(saw, element.saw)
@@ -233,6 +261,16 @@ class Ledger:
     def members(self) -> dict[str, Member]:
         """The devices of the library by their ids; not to be changed."""
         return self._holds.members
+
+    @property
+    def servers(self) -> dict[str, Member]:
+        """The servers of the library by their ids; not to be changed."""
+        return self._holds.servers
+
+    @property
+    def peers(self) -> dict[str, Member]:
+        """Whom this device syncs with, if it is a member: all members and all servers."""
+        return {**self._holds.servers, **self._holds.members}
 
     @property
     def removed(self) -> dict[str, Removal]:
@@ -275,7 +313,7 @@ class Ledger:
     def _unwritten_removals(self, me: str, holds: _Holds) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
         for (author, device), saw in self._heard.items():
-            if author in holds.ever and device in holds.members.keys() - {me}:
+            if author in holds.ever and device in self.peers.keys() - {me}:
                 found[device] = seen_by_both(found.get(device, saw), saw)
         return found
 
@@ -316,6 +354,14 @@ class Ledger:
                 addresses = self._latest((device, "addresses"), introduced, stands)
                 holds.members[device] = Member(
                     device, self.certificates[device], name or "", addresses or ()
+                )
+        for server in sorted(self._servers.keys() - holds.removed.keys() - holds.members.keys()):
+            key = f"server {server}"
+            if self._latest((key, "certificate"), introduced, stands):
+                name = self._latest((key, "name"), introduced, stands)
+                addresses = self._latest((key, "addresses"), introduced, stands)
+                holds.servers[server] = Member(
+                    server, self._servers[server], name or "", addresses or (), server=True
                 )
         self._read_epochs(introduced, stands, holds)
         return holds

@@ -146,6 +146,8 @@ class PairingView:
     peer_words: str = ""
     own_words: str = ""
     we_join: bool = False
+    server: bool = False
+    """Whether the other is a server: nobody joins then."""
     asks: bool = False
     error: str = ""
     mend: str = ""

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from liblim.change import Identifier
+from liblim.change import MAX_CERTIFICATE, Identifier
 from liblim.errors import PairingError
-from liblim.trust.grant import MAX_CERTIFICATE, Grant
+from liblim.trust.grant import MAX_GRANTED, Grant
 
 PROTOCOL = 1
 MAX_LINE = 4096
@@ -22,6 +22,10 @@ MAX_GRANT_LINE = 4 * 1024 * 1024
 
 Name = Annotated[str, Meta(max_length=128)]
 Words = Annotated[str, Meta(max_length=500)]
+Certificates = Annotated[
+    tuple[Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)], ...],
+    Meta(max_length=MAX_GRANTED),
+]
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -30,8 +34,8 @@ class Message(msgspec.Struct, frozen=True):
     verb: ClassVar[str]
 
 
-class About(msgspec.Struct, frozen=True):
-    """What a device tells of itself.
+class About(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a device, or a server, tells of itself.
 
     ``alone``: no other device is in its library.  ``empty``: it holds no notes.  ``port`` is where it
     listens, 0 if nowhere.
@@ -44,6 +48,7 @@ class About(msgspec.Struct, frozen=True):
     empty: bool
     certificate: Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    server: bool = False
 
 
 class Pair(Message, frozen=True):
@@ -87,8 +92,19 @@ class Keys(Message, frozen=True):
     grant: Grant
 
 
+class Vouch(Message, frozen=True):
+    """To a server, on the second connection: the library to be served, and who is in it."""
+
+    verb: ClassVar[str] = "VOUCH"
+
+    library: Identifier
+    members: Certificates
+    authors: Certificates = ()
+    withdrawn: Annotated[tuple[Identifier, ...], Meta(max_length=MAX_GRANTED)] = ()
+
+
 class Kthx(Message, frozen=True):
-    """The keys are on disk."""
+    """The keys, or who is in the library, are on disk."""
 
     verb: ClassVar[str] = "KTHX"
 
@@ -104,7 +120,7 @@ class Nowai(Message, frozen=True):
 
 
 VERBS: dict[str, type[Message]] = {
-    message.verb: message for message in (Pair, Mac, Accept, Keys, Kthx, Nowai)
+    message.verb: message for message in (Pair, Mac, Accept, Keys, Vouch, Kthx, Nowai)
 }
 
 
@@ -167,6 +183,14 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "removed": (
         "One of the two was removed from this library, and a removal holds for ever.",
         "Give it a new key (“limnotes identity new”), then pair it again.",
+    ),
+    "unvouched": (
+        "The server serves this library already, and does not know this device.",
+        "Let it sync with another device of the library first; that one vouches for it.",
+    ),
+    "over-limit": (
+        "The server takes no more libraries, or not one with so many devices.",
+        "Ask whoever runs the server.",
     ),
     "trouble": (
         "One of the two devices cannot write its notes right now.",

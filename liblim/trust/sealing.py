@@ -15,18 +15,31 @@ class Learned(NamedTuple):
     epochs: list[bytes]
 
 
-class Sealer(Protocol):
-    """Seals, opens, signs and checks for one library and one device."""
-
-    @property
-    def epoch(self) -> str:
-        """The name of the epoch used for sealing, empty where nothing is sealed."""
+class Verifier(Protocol):
+    """Checks who wrote a change of one library; it takes no secret."""
 
     salt_size: int
     """Bytes of the salt that binds a replica's id to its device; 0 where nothing does."""
 
     def replica(self, device: str, salt: bytes) -> str:
         """The id of the replica that a device begins with this salt."""
+
+    def knows(self, device: str) -> bool:
+        """Whether the device's certificate is known."""
+
+    def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
+        """Check that a known device signed a change.
+
+        Raises ChangeError.
+        """
+
+
+class Sealer(Verifier, Protocol):
+    """Seals, opens, signs and checks for one library and one device."""
+
+    @property
+    def epoch(self) -> str:
+        """The name of the epoch used for sealing, empty where nothing is sealed."""
 
     def seal(self, packed: bytes, header: Header) -> bytes:
         """Seal a packed body; of ``header`` all but ``body`` is final, and bound to it."""
@@ -41,15 +54,6 @@ class Sealer(Protocol):
         """The device's signature over a change's hash.
 
         Raises IdentityLocked.
-        """
-
-    def knows(self, device: str) -> bool:
-        """Whether the device's certificate is known."""
-
-    def verify(self, device: str, change_hash: bytes, signature: bytes) -> None:
-        """Check that a known device signed a change.
-
-        Raises ChangeError.
         """
 
     def learn(self, change: Change, body: Body) -> Learned:

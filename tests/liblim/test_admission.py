@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from liblim.admission import Admission, WaitingRoom
+from liblim.admission import WaitingRoom
 from liblim.change import Change, Range
 from liblim.errors import StoreError
+from liblim.reading import ReadingAdmission
 from liblim.store import Store
 from liblim.trust import Unsealed
 from tests.liblim.changes import chain, make, replica
@@ -23,15 +24,15 @@ def store() -> Iterator[Store]:
 
 
 @pytest.fixture
-def admission(store: Store) -> Admission:
-    return Admission(store, Unsealed())
+def admission(store: Store) -> ReadingAdmission:
+    return ReadingAdmission(store, Unsealed())
 
 
 def everything(store: Store) -> list[Change]:
     return store.read([Range(replica(x), 1, 10**6) for x in "abcdef"], 10**6, 10**9)
 
 
-def test_a_chain_enters_in_order_and_reads_back(store: Store, admission: Admission) -> None:
+def test_a_chain_enters_in_order_and_reads_back(store: Store, admission: ReadingAdmission) -> None:
     changes = chain("a", 5)
     outcome = admission.admit(changes)
     assert [new.change for new in outcome.entered] == changes
@@ -40,7 +41,7 @@ def test_a_chain_enters_in_order_and_reads_back(store: Store, admission: Admissi
     assert [change.hash for change in everything(store)] == [change.hash for change in changes]
 
 
-def test_duplicates_count_once(store: Store, admission: Admission) -> None:
+def test_duplicates_count_once(store: Store, admission: ReadingAdmission) -> None:
     changes = chain("a", 3)
     admission.admit(changes)
     outcome = admission.admit(changes)
@@ -48,7 +49,7 @@ def test_duplicates_count_once(store: Store, admission: Admission) -> None:
     assert everything(store) == changes
 
 
-def test_early_changes_wait_and_follow(admission: Admission) -> None:
+def test_early_changes_wait_and_follow(admission: ReadingAdmission) -> None:
     first, second, third = chain("a", 3)
     other = make("b", deps=[second])
     assert admission.admit([third, other, second]).waiting == 3
@@ -60,7 +61,7 @@ def test_early_changes_wait_and_follow(admission: Admission) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_order_with_duplicates_ends_the_same(seed: int, admission: Admission) -> None:
+def test_any_order_with_duplicates_ends_the_same(seed: int, admission: ReadingAdmission) -> None:
     rng = random.Random(seed)
     made: list[Change] = []
     last: dict[str, Change] = {}
@@ -83,7 +84,7 @@ def test_any_order_with_duplicates_ends_the_same(seed: int, admission: Admission
         assert all(d.hash in before for d in change.header.deps)
 
 
-def test_a_fork_is_set_aside_not_dropped(store: Store, admission: Admission) -> None:
+def test_a_fork_is_set_aside_not_dropped(store: Store, admission: ReadingAdmission) -> None:
     first, second = chain("a", 2)
     rival = make("a", first, at=99)
     after = make("b", deps=[rival])
@@ -95,21 +96,21 @@ def test_a_fork_is_set_aside_not_dropped(store: Store, admission: Admission) -> 
 
 
 @pytest.mark.parametrize("clock", [1, 3, 10**6])
-def test_a_wrong_clock_is_refused(clock: int, admission: Admission) -> None:
+def test_a_wrong_clock_is_refused(clock: int, admission: ReadingAdmission) -> None:
     first = make("a")
     outcome = admission.admit([first, make("a", first, clock=clock), make("b")])
     assert [new.change for new in outcome.entered] == [first]
     assert "clock" in str(outcome.refused)
 
 
-def test_an_unreadable_body_is_admitted_all_the_same(admission: Admission) -> None:
+def test_an_unreadable_body_is_admitted_all_the_same(admission: ReadingAdmission) -> None:
     change = make("a", body=b"\x07from the future")
     (entered,) = admission.admit([change]).entered
     assert entered.body is None
 
 
 def test_a_failed_transaction_leaves_no_trace(
-    store: Store, admission: Admission, monkeypatch: pytest.MonkeyPatch
+    store: Store, admission: ReadingAdmission, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = chain("a", 3)
     admission.admit([first])
@@ -139,7 +140,7 @@ def test_the_waiting_room_is_bounded() -> None:
     assert len(small) == 0
 
 
-def test_windows_follow_the_order_of_arrival(store: Store, admission: Admission) -> None:
+def test_windows_follow_the_order_of_arrival(store: Store, admission: ReadingAdmission) -> None:
     first, *rest = chain("a", 30)
     other = make("b", deps=[first])
     admission.admit([first, other, *rest])
@@ -150,7 +151,7 @@ def test_windows_follow_the_order_of_arrival(store: Store, admission: Admission)
     assert store.read([Range(replica("f"), 1, 9)], 100, 10**6) == []
 
 
-def test_the_frontier_is_what_nobody_has_seen(store: Store, admission: Admission) -> None:
+def test_the_frontier_is_what_nobody_has_seen(store: Store, admission: ReadingAdmission) -> None:
     a1, a2 = chain("a", 2)
     b1 = make("b", deps=[a1])
     admission.admit([a1, b1])

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from liblim.admission import Admission
 from liblim.change import Body, Change, Header
 from liblim.database import Database
 from liblim.errors import ChangeError
+from liblim.reading import ReadingAdmission
 from liblim.receipt import Receipt, Statement
 from liblim.trust import Identity
 from liblim.trust.keys import LibraryKeys
@@ -61,7 +61,7 @@ class KeylessDatabase(Database):
     def _begin(self) -> None:
         self.store.set_fact("library", self._for)
         super()._begin()
-        self._admission = Admission(self.store, Blind())
+        self._admission = ReadingAdmission(self.store, Blind())
 
 
 class Keyless(Device):

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from liblim.admission import Admission
 from liblim.change import Body, Change, Header, pack_body, unpack_body
 from liblim.errors import ChangeError, SignatureError
+from liblim.reading import ReadingAdmission
 from liblim.receipt import Receipt, unpack_statement
 from liblim.store import Store
 from liblim.trust.epochs import associated_data
@@ -192,14 +192,14 @@ def test_liblim_makes_the_same_replicas_seals_and_signatures() -> None:
 
 
 @pytest.fixture
-def gate() -> Iterator[Admission]:
+def gate() -> Iterator[ReadingAdmission]:
     """An empty log of the library on the first device."""
     store = Store(":memory:")
-    yield Admission(store, keys(DEVICES[0]))
+    yield ReadingAdmission(store, keys(DEVICES[0]))
     store.close()
 
 
-def test_liblim_takes_the_changes_and_refuses_the_others(gate: Admission) -> None:
+def test_liblim_takes_the_changes_and_refuses_the_others(gate: ReadingAdmission) -> None:
     for row in VECTORS["changes"]:
         for bad in VECTORS["refused"]:
             outcome = gate.admit([change_of(bad)])
@@ -211,7 +211,7 @@ def test_liblim_takes_the_changes_and_refuses_the_others(gate: Admission) -> Non
 
 @pytest.mark.parametrize("row", VECTORS["unreadable"], ids=lambda row: row["why"])
 def test_liblim_takes_what_a_device_signed_and_does_not_read_it(
-    gate: Admission, row: dict[str, Any]
+    gate: ReadingAdmission, row: dict[str, Any]
 ) -> None:
     (new,) = gate.admit([change_of(row)]).entered
     assert new.body is None

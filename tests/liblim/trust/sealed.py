@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from liblim.admission import Admission, Outcome
+from liblim.admission import Outcome
 from liblim.change import Body, Change, Dep, Header, pack_body
+from liblim.reading import ReadingAdmission
 from liblim.store import Store
 from liblim.trust.identity import Identity
 from liblim.trust.keys import LibraryKeys
@@ -93,7 +94,7 @@ class Receiver:
     def __init__(self, keys: LibraryKeys) -> None:
         self.keys = keys
         self.store = Store(":memory:")
-        self.admission = Admission(self.store, keys)
+        self.admission = ReadingAdmission(self.store, keys)
         self.entered: list[Change] = []
         self.bodies: dict[bytes, Body | None] = {}
 

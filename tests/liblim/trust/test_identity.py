@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from liblim.change import MAX_CERTIFICATE
 from liblim.errors import CertificateError, ChangeError, IdentityLocked
-from liblim.trust.grant import MAX_CERTIFICATE
 from liblim.trust.identity import (
     Identity,
     device_of,

@@ -1,0 +1,1 @@
+"""``limserver``: a peer without keys, that keeps and forwards the changes of many libraries."""

@@ -1,0 +1,59 @@
+"""What a server allows, so that no device and no library takes from the others what they need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from liblim.admission import Receipt
+from liblim.change import Change, Range
+from liblim.server.served import ServedLibrary
+
+MAX_REST = 5.0
+"""Seconds for which a connection that brings too much is not read: it must not seem to be dead."""
+
+
+class Limits(NamedTuple):
+    """All can be chosen."""
+
+    octets: int = 4 * 2**30
+    """Bytes that a library may take."""
+    devices: int = 1000
+    """Devices of a library, also those that were removed."""
+    connections: int = 500
+    """Connections of one library at a time."""
+    all_connections: int = 4000
+    """Connections in all."""
+    changes: float = 2000.0
+    """Changes a second of one connection, on the average; more are not refused, but read later."""
+    burst: int = 10_000
+    """Changes beyond that which may come at once."""
+    libraries: int = 10_000
+
+
+class Paced:
+    """A library, for one connection: what comes too fast is taken later.
+
+    Nothing is read meanwhile, so that the other end has to wait, and no memory is taken.
+    """
+
+    def __init__(self, served: ServedLibrary, limits: Limits) -> None:
+        """Begin with a burst to spare."""
+        self._served = served
+        self._rate, self._burst = limits.changes, limits.burst
+        self._loop = asyncio.get_running_loop()
+        self._paid_until = float("-inf")
+
+    async def receive(self, changes: Sequence[Change]) -> Receipt:
+        """Admit changes; see ``ServedLibrary.receive``."""
+        now = self._loop.time()
+        self._paid_until = max(self._paid_until, now - self._burst / self._rate)
+        self._paid_until += len(changes) / self._rate
+        if self._paid_until > now:
+            await asyncio.sleep(min(self._paid_until - now, MAX_REST))
+        return await self._served.receive(changes)
+
+    async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
+        """Changes of the log."""
+        return await self._served.read(ranges, changes, octets)

@@ -1,0 +1,173 @@
+"""One library on a server: its log behind the same face that a device's database shows to sessions and links.
+
+The log is used on threads that all libraries share, by one of them at a time; what is known of it in memory
+belongs to the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+import msgspec
+
+from liblim.admission import Admission, Receipt
+from liblim.change import Change, Head, Range, digest
+from liblim.receipt import Receipt as DeviceReceipt
+from liblim.server.keyless import Vouched
+from liblim.server.stores import Log, Storage
+from liblim.sync import refusal
+
+R = TypeVar("R")
+
+_decoder = msgspec.json.Decoder(DeviceReceipt)
+
+
+class ServedLibrary:
+    """A log that nobody here can read.
+
+    ``on_committed`` is called with the changes that entered it, ``on_receipts`` with receipts that came by
+    another process.
+    """
+
+    def __init__(
+        self, log: Log, vouched: Vouched, device: str, executor: Executor, most: int
+    ) -> None:
+        """Read what there is to know of a log, for the server ``device``; ``most`` bytes it may take.
+
+        Raises StoreError.
+        """
+        self.on_committed: Callable[[list[Change]], None] = lambda changes: None
+        self.on_receipts: Callable[[list[DeviceReceipt]], None] = lambda receipts: None
+        self.vouched = vouched
+        self.device = device
+        self._log = log
+        self._executor = executor
+        self._most = most
+        self._turn = asyncio.Lock()
+        self._admission = Admission(log, vouched)
+        self.heads: dict[str, Head] = {r: row.head for r, row in log.replicas().items()}
+        self.count = sum(head.seq for head in self.heads.values())
+        self.position = log.last_position()
+        self.octets = log.octets()
+        self.receipts = [_decoder.decode(packed) for packed, _ in log.receipts()]
+        """Those that were kept when it was opened."""
+        self._digest = ""
+
+    @classmethod
+    async def open(
+        cls, storage: Storage, vouched: Vouched, device: str, executor: Executor, most: int
+    ) -> ServedLibrary:
+        """Open a library's log.  Raises StoreError."""
+
+        def begin() -> ServedLibrary:
+            log = storage.open(vouched.library)
+            try:
+                return cls(log, vouched, device, executor, most)
+            except BaseException:
+                log.close()
+                raise
+
+        return await asyncio.get_running_loop().run_in_executor(executor, begin)
+
+    async def close(self) -> None:
+        """Let go of the log, when what is under way is done."""
+        await self._alone(self._log.close)
+
+    @property
+    def library(self) -> str:
+        """The library's id."""
+        return self.vouched.library
+
+    @property
+    def digest(self) -> str:
+        """The digest over the heads."""
+        self._digest = self._digest or digest(self.heads)
+        return self._digest
+
+    # The log
+
+    async def receive(self, changes: Sequence[Change]) -> Receipt:
+        """Admit changes; they are committed when this returns.
+
+        Raises StoreError, or ProtocolError where the library takes too much room; then none was admitted.
+        """
+        if self.octets >= self._most:
+            held, most = self.octets // 2**20, self._most // 2**20
+            raise refusal("over-limit", f"it takes {held} MiB, and may take {most} MiB")
+        return await self._finish(self._take_in(changes))
+
+    async def look(self, introduced: Collection[str] = ()) -> None:
+        """Take over what other processes wrote, and what waited for these devices' certificates.
+
+        Raises StoreError.
+        """
+        await self._finish(self._take_in((), introduced))
+
+    async def _take_in(
+        self, changes: Sequence[Change], introduced: Collection[str] = ()
+    ) -> Receipt:
+        def admit() -> tuple[Receipt, int]:
+            return self._admission.admit(changes, introduced=introduced), self._log.octets()
+
+        async with self._turn:
+            receipt, self.octets = await self._on_thread(admit)
+            self._settle(receipt)
+        return receipt
+
+    def _settle(self, receipt: Receipt) -> None:
+        entered = [(new.position, new.change) for new in receipt.entered]
+        news = [*receipt.elsewhere.changes, *entered]
+        for position, change in news:
+            self.heads[change.replica] = Head(change.seq, change.hash)
+            self.count += 1
+            self.position = position
+        if news:
+            self._digest = ""
+            self.on_committed([change for _, change in news])
+        if receipt.elsewhere.receipts:
+            self.on_receipts([_decoder.decode(packed) for packed in receipt.elsewhere.receipts])
+
+    async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
+        """Changes of the log in order of arrival; see ``Log.read``."""
+        return await self._alone(self._log.read, ranges, changes, octets)
+
+    async def keep_receipts(
+        self, receipts: Collection[DeviceReceipt], gone: Collection[str]
+    ) -> None:
+        """Keep devices' receipts, and drop those of devices that are ``gone``.  Raises StoreError."""
+
+        def save() -> None:
+            with self._log.transaction():
+                for receipt in receipts:
+                    packed = msgspec.json.encode(receipt)
+                    self._log.save_receipt(receipt.device, packed, self.position)
+                for device in gone:
+                    self._log.forget_receipt(device)
+
+        await self._alone(save)
+
+    # Threads
+
+    async def _on_thread(self, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    async def _alone(self, work: Callable[..., R], *args: object) -> R:
+        async def take_turn() -> R:
+            async with self._turn:
+                return await self._on_thread(lambda: work(*args))
+
+        return await self._finish(take_turn())
+
+    async def _finish(self, work: Coroutine[Any, Any, R]) -> R:
+        """Let a caller that is cancelled not part what is done to the log from what is known of it."""
+        task = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # nobody is left to be told
+            raise

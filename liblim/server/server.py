@@ -1,0 +1,121 @@
+"""``Server``: many libraries on the network, each only for its own devices."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from liblim.errors import StoreError
+from liblim.net.address import Address
+from liblim.net.timing import Timing
+from liblim.net.tls import server_context
+from liblim.server.circle import Terms
+from liblim.server.door import Door
+from liblim.server.inviting import Inviter
+from liblim.server.limits import Limits
+from liblim.server.shelf import Shelf
+from liblim.server.stores import Registry, Storage
+from liblim.trust import Identity
+
+THREADS = 4
+"""For the storage: what waits for one library's disk should not keep the others waiting."""
+GOODBYE = "The server ends. Nothing needs doing: the connection is tried again by itself."
+
+_log = logging.getLogger(__name__)
+
+
+def identity_of(registry: Registry) -> Identity:
+    """The server's key, made where there is none; all processes of a server have the same.
+
+    Raises StoreError.
+    """
+    known = registry.fact("identity")
+    if known is None:
+        seed = b""
+
+        def entropy(size: int) -> bytes:
+            nonlocal seed
+            made = os.urandom(size)
+            seed = seed or made
+            return made
+
+        fresh = Identity.generate(entropy)
+        packed = base64.b64encode(seed + fresh.certificate).decode()
+        known = registry.set_fact_once("identity", packed)
+    raw = base64.b64decode(known)
+    identity = Identity(raw[32:])
+    identity.unlock(raw[:32])
+    return identity
+
+
+class Server:
+    """Serves what a storage holds, from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        identity: Identity,
+        *,
+        name: str = "Server",
+        agent: str = "limserver",
+        limits: Limits | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        """Serve under a name, with a key that is the storage's own."""
+        self.listening: Address | None = None
+        self.terms = Terms(name, agent, timing or Timing(), limits or Limits())
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="limserver-store")
+        self._chores: set[asyncio.Task[None]] = set()
+        context = server_context(identity, ())
+        self.shelf = Shelf(storage, identity.device, context, self._executor, self.terms, self._do)
+        self.inviter = Inviter(
+            identity,
+            self.shelf,
+            storage.registry,
+            self._executor,
+            lambda: (name, agent, self.door.port),
+        )
+        self.door = Door(self.shelf, self.inviter, context, self.terms)
+
+    async def start(self, host: str = "", port: int = 0) -> Address:
+        """Listen; returns where.  Raises LimError."""
+        await self.shelf.begin()
+        self.listening = await self.door.open(host, port)
+        return self.listening
+
+    async def stop(self, patience: float = 3.0) -> None:
+        """Let nobody in, say goodbye to all, finish what is under way, and let go of all libraries.
+
+        Connections that take their time are cut after ``patience`` seconds.
+        """
+        await self.door.close()
+        self.listening = None
+        await self.inviter.stop()
+        links = [task for circle in self.shelf.circles.values() for task in circle.links.values()]
+        for circle in self.shelf.circles.values():
+            circle.part(GOODBYE)
+        if links:
+            await asyncio.wait(links, timeout=patience)
+        await self.shelf.close()
+        if self._chores:
+            await asyncio.wait(self._chores)
+        await asyncio.to_thread(self._executor.shutdown)
+
+    def _do(self, chore: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(_try(chore))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+async def _try(chore: Coroutine[Any, Any, None]) -> None:
+    try:
+        await chore
+    except StoreError as error:
+        _log.error("%s", error)
+    except Exception:
+        _log.exception("a chore failed")
