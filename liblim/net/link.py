@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from liblim.admission import Receipt as Admitted
+from liblim.admission import Outcome
 from liblim.change import Change, Range
 from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
@@ -54,7 +54,7 @@ Notice: TypeAlias = Event | Forked
 class Database(Protocol):
     """What a link puts changes into, and takes them from."""
 
-    async def receive(self, changes: Sequence[Change]) -> Admitted:
+    async def receive(self, changes: Sequence[Change]) -> Outcome:
         """Admit changes; they are committed when this returns.  Raises LimError."""
 
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from liblim.admission import Admission, Receipt
+from liblim.admission import Admission, Outcome
 from liblim.change import Change
 from liblim.errors import SignatureError
 from liblim.server.keyless import Vouched
@@ -54,7 +54,7 @@ class _Replay:
         return self.position
 
     def set_aside(self, change: Change, device: str, reason: str) -> None:
-        """The receipt tells."""
+        """The outcome tells."""
 
     def lookup(self, replica: str, seq: int) -> tuple[bytes, int] | None:
         return self._log.lookup(replica, seq)
@@ -94,27 +94,27 @@ def _replay(log: Log, gate: Admission, heads: dict[str, tuple[int, bytes]]) -> I
             if kept.hash != made.hash:
                 yield f"The change at position {position} is not what its hash says."
                 return
-        receipt = gate.admit([*rest, *fresh])
+        outcome = gate.admit([*rest, *fresh])
         heads.update(
-            (new.change.replica, (new.change.seq, new.change.hash)) for new in receipt.entered
+            (new.change.replica, (new.change.seq, new.change.hash)) for new in outcome.entered
         )
-        fault = _fault(receipt, after, last=not page)
+        fault = _fault(outcome, after, last=not page)
         if fault:
             yield fault
             return
         if not page:
             return
-        rest, after = list(receipt.rest), after + len(page)
+        rest, after = list(outcome.rest), after + len(page)
 
 
-def _fault(receipt: Receipt, after: int, *, last: bool) -> str:
+def _fault(outcome: Outcome, after: int, *, last: bool) -> str:
     where = f"Among the changes from position {after + 1} on"
-    if receipt.refused is not None and (
-        last or not isinstance(receipt.refused, SignatureError) or len(receipt.rest) > MAX_REST
+    if outcome.refused is not None and (
+        last or not isinstance(outcome.refused, SignatureError) or len(outcome.rest) > MAX_REST
     ):
-        return f"{where}: {receipt.refused}."
-    if receipt.aside or receipt.passed:
+        return f"{where}: {outcome.refused}."
+    if outcome.aside or outcome.passed:
         return f"{where} one contradicts another."
-    if receipt.waiting:
+    if outcome.waiting:
         return f"{where} one has something missing before it, or nobody vouched for its device."
     return ""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from liblim.admission import Receipt
+from liblim.admission import Outcome
 from liblim.change import Change, Range
 from liblim.server.served import ServedLibrary
 
@@ -45,7 +45,7 @@ class Paced:
         self._loop = asyncio.get_running_loop()
         self._paid_until = float("-inf")
 
-    async def receive(self, changes: Sequence[Change]) -> Receipt:
+    async def receive(self, changes: Sequence[Change]) -> Outcome:
         """Admit changes; see ``ServedLibrary.receive``."""
         now = self._loop.time()
         self._paid_until = max(self._paid_until, now - self._burst / self._rate)

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from liblim.admission import Admission, Receipt
+from liblim.admission import Admission, Outcome
 from liblim.change import Change, Head, Range, digest
-from liblim.receipt import Receipt as DeviceReceipt
+from liblim.receipt import Receipt
 from liblim.server.keyless import Vouched
 from liblim.server.stores import Log, Storage
 from liblim.sync import refusal
 
 R = TypeVar("R")
 
-_decoder = msgspec.json.Decoder(DeviceReceipt)
+_decoder = msgspec.json.Decoder(Receipt)
 
 
 class ServedLibrary:
@@ -40,7 +40,7 @@ class ServedLibrary:
         Raises StoreError.
         """
         self.on_committed: Callable[[list[Change]], None] = lambda changes: None
-        self.on_receipts: Callable[[list[DeviceReceipt]], None] = lambda receipts: None
+        self.on_receipts: Callable[[list[Receipt]], None] = lambda receipts: None
         self.vouched = vouched
         self.device = device
         self._log = log
@@ -89,7 +89,7 @@ class ServedLibrary:
 
     # The log
 
-    async def receive(self, changes: Sequence[Change]) -> Receipt:
+    async def receive(self, changes: Sequence[Change]) -> Outcome:
         """Admit changes; they are committed when this returns.
 
         Raises StoreError, or ProtocolError where the library takes too much room; then none was admitted.
@@ -108,18 +108,18 @@ class ServedLibrary:
 
     async def _take_in(
         self, changes: Sequence[Change], introduced: Collection[str] = ()
-    ) -> Receipt:
-        def admit() -> tuple[Receipt, int]:
+    ) -> Outcome:
+        def admit() -> tuple[Outcome, int]:
             return self._admission.admit(changes, introduced=introduced), self._log.octets()
 
         async with self._turn:
-            receipt, self.octets = await self._on_thread(admit)
-            self._settle(receipt)
-        return receipt
+            outcome, self.octets = await self._on_thread(admit)
+            self._settle(outcome)
+        return outcome
 
-    def _settle(self, receipt: Receipt) -> None:
-        entered = [(new.position, new.change) for new in receipt.entered]
-        news = [*receipt.elsewhere.changes, *entered]
+    def _settle(self, outcome: Outcome) -> None:
+        entered = [(new.position, new.change) for new in outcome.entered]
+        news = [*outcome.elsewhere.changes, *entered]
         for position, change in news:
             self.heads[change.replica] = Head(change.seq, change.hash)
             self.count += 1
@@ -127,16 +127,14 @@ class ServedLibrary:
         if news:
             self._digest = ""
             self.on_committed([change for _, change in news])
-        if receipt.elsewhere.receipts:
-            self.on_receipts([_decoder.decode(packed) for packed in receipt.elsewhere.receipts])
+        if outcome.elsewhere.receipts:
+            self.on_receipts([_decoder.decode(packed) for packed in outcome.elsewhere.receipts])
 
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log in order of arrival; see ``Log.read``."""
         return await self._alone(self._log.read, ranges, changes, octets)
 
-    async def keep_receipts(
-        self, receipts: Collection[DeviceReceipt], gone: Collection[str]
-    ) -> None:
+    async def keep_receipts(self, receipts: Collection[Receipt], gone: Collection[str]) -> None:
         """Keep devices' receipts, and drop those of devices that are ``gone``.  Raises StoreError."""
 
         def save() -> None:

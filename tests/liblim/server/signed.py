@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from liblim.admission import Admission, Receipt
+from liblim.admission import Admission, Outcome
 from liblim.change import Change
 from liblim.server.keyless import Vouched
 from liblim.server.stores import Log, Standing, Storage, Word
@@ -35,7 +35,7 @@ class Gate:
         devices.take(Word(n, library, i.device, i.certificate, Standing.MEMBER) for n, i in words)
         self.admission = Admission(self.log, devices)
 
-    def take(self, *changes: Change) -> Receipt:
+    def take(self, *changes: Change) -> Outcome:
         """Admit a batch."""
         return self.admission.admit(changes)
 
