@@ -1,4 +1,4 @@
-"""The simulation can fail: each of six deliberate faults (one in two places) in liblim is found by its own checks."""
+"""The simulation can fail: its checks find each of six deliberate faults in liblim, one in two places."""
 
 from __future__ import annotations
 
