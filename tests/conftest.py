@@ -21,7 +21,7 @@ MEMORY = Path("/dev/shm")
 ROOM = 2**30
 """Bytes that are to be free there, else the tests use the system's place for temporary files."""
 
-SEEDS = 250
+SEEDS = 200
 """Worlds that the simulation goes through in 40 s on 2 cores."""
 SIMULATED = "simulated seconds"
 """The property under which a test of the simulation says how much time went by in it."""

@@ -267,10 +267,10 @@ class Life(World):
         return all(d.trusts(device) and device.trusts(d) for d in self.keyed)
 
     def pair_again(self, device: Device) -> None:
-        """Introduce a device once more."""
+        """Introduce a device once more, first of all to one that does not know it."""
         for oid in list(device.pages):
             device.put_away(oid)
-        for member in self.keyed:
+        for member in sorted(self.keyed, key=lambda member: member.trusts(device)):
             if member is not device and member.trusts(member):
                 try:
                     member.introduce(device)

@@ -29,6 +29,21 @@ def at_once(work: Coroutine[Any, Any, None]) -> None:
             work.send(None)
 
 
+class Order:
+    """A lock that takes turns."""
+
+    def __init__(self) -> None:
+        self.taken = False
+
+    async def __aenter__(self) -> None:
+        while self.taken:
+            await Turn()
+        self.taken = True
+
+    async def __aexit__(self, *error: object) -> None:
+        self.taken = False
+
+
 class AtOnce:
     """A device's database as the shell's parts want it; what the store does takes a turn, and no time."""
 
@@ -36,6 +51,7 @@ class AtOnce:
         self.finish = device.finish
         self.core = device.database
         self.holdings = Holdings()
+        self._order = Order()
         self.core.subscribe(self.holdings.grow)
 
     def __getattr__(self, name: str) -> Any:
