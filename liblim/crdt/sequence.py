@@ -131,17 +131,18 @@ class Sequence:
         return self._at_start
 
     def place(self, span: Span) -> tuple[int, int]:
-        """The number of ``span`` in its chunk, and the position where it begins."""
+        """Put the finger on ``span``; return its number in its chunk, and the position where it begins."""
         chunk = span.chunk
         if span is self.span and span.text:
             return self.number(), self.end - span.length
-        pos = self._at_start if chunk is self.chunks[self._at] else self.start_of(chunk)
+        pos = self.start_of(chunk)
         i = 0
         for other in chunk.spans:
             if other is span:
                 break
             pos += len(other.text)
             i += 1
+        self.span, self._i, self.end = span, i, pos + len(span.text)
         return i, pos
 
     def id_at(self, pos: int) -> Id:
