@@ -129,7 +129,7 @@ async def _remove(service: Service, arguments: Arguments) -> Any:
     await service.look()
     device, name = find_device(service, arguments)
     await service.remove(device)
-    return f"{name or device} was removed. It keeps its notes, and gets no more."
+    return f"{name or device} was removed. It keeps what it has, and gets no more."
 
 
 async def _rename(service: Service, arguments: Arguments) -> Any:

@@ -37,6 +37,8 @@ PATIENCE = 30.0
 SETTLED = 2.0
 """Seconds for which both hold the same until that counts as the end: one may still add its notes."""
 
+SERVER = ", a server: it keeps your notes sealed, and cannot read them"
+
 
 class Wanted(NamedTuple):
     """How to pair: with the device at ``address``, or by showing a code where that is empty.
@@ -180,7 +182,8 @@ class Conversation:
 
     async def _confirm(self, view: PairingView) -> None:
         self._say(
-            f"Found {_called(view)}. Compare these words with those on its screen:\n\n"
+            f"Found {_called(view)}{SERVER if view.server else ''}. Compare these words with those "
+            f"{'that “limserver invite” prints there' if view.server else 'on its screen'}:\n\n"
             f"    its words:   {plainly(view.peer_words)}\n"
             f"    your words:  {plainly(view.own_words)}\n"
         )

@@ -152,6 +152,7 @@ def device_status(peer: PeerStatus, **more: Any) -> DeviceStatus:
         removed_us=peer.removed_us,
         confirmed=peer.confirmed,
         mend=_mend(peer),
+        server=peer.server,
         **more,
     )
 

@@ -194,21 +194,21 @@ class Network:
         if not name:
             raise LimError("A device needs a name.")
         await self.ready_to_sign()
-        own, members = self._database.device, self._database.ledger.members
-        if device != own and device not in members:
+        own, ledger = self._database.device, self._database.ledger
+        if device != own and device not in ledger.peers:
             raise LimError(GONE)
         if device == own:
             await self._database.set_fact("name", name)
-        if own in members or device != own:
+        if own in ledger.members or device != own:
             await self.membership.rename(device, name)
         return name
 
     async def remove(self, device: str) -> None:
-        """Remove a device from the library.  Raises LimError."""
+        """Remove a device, or a server, from the library.  Raises LimError."""
         await self.ready_to_sign()
         if device == self._database.device:
             raise LimError("This is this device itself. Remove it at one of the others.")
-        if device not in self._database.ledger.members:
+        if device not in self._database.ledger.peers:
             raise LimError(GONE)
         await self.membership.remove(device)
 

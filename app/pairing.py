@@ -51,6 +51,8 @@ class PairingView:
     own_words: str = ""
     we_join: bool = False
     """Whether this device takes on the other's library."""
+    server: bool = False
+    """Whether the other is a server, that keeps the notes for the library's devices and reads none."""
     asks: bool = False
     """Whether ``accept`` has to say what becomes of the notes here."""
     notes: int = 0
@@ -112,6 +114,7 @@ class Pairing:
             peer_words=found.peer_words,
             own_words=found.own_words or network.words,
             we_join=found.we_join,
+            server=found.server,
             asks=found.asks,
             error=found.error,
             mend=found.mend,

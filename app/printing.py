@@ -60,6 +60,10 @@ def print_paired(view: PairingView) -> None:
     """What came of pairing."""
     name = plainly(view.peer_name) or "the device"
     joined = "Its notes arrive now." if view.we_join else "It gets the notes from here now."
+    if view.server:
+        joined = (
+            "It gets the notes from here now, sealed. Your other devices find it by themselves."
+        )
     print(f"Paired with {name}. {joined}", flush=True)
 
 
@@ -85,7 +89,7 @@ def _status(result: dict[str, Any]) -> None:
 
 
 def _device(device: DeviceStatus, now: float) -> None:
-    print(f"\n{device.label}: {device.state.value}")
+    print(f"\n{device.label}{' (server)' if device.server else ''}: {device.state.value}")
     facts = {
         "id": device.device[:SHORT],
         "words": device.words or UNKNOWN,

@@ -161,6 +161,8 @@ class DeviceStatus:
     mend: Mend = Mend.NOTHING
     flow: Flow | None = None
     progress: Progress = Progress()
+    server: bool = False
+    """Whether it is a server, that keeps what it cannot read."""
 
     @property
     def connected(self) -> bool:
@@ -170,15 +172,17 @@ class DeviceStatus:
     @property
     def label(self) -> str:
         """What to call it, also before it has said its name."""
-        return self.name or f"Device {self.device[:SHORT]}"
+        return self.name or f"{'Server' if self.server else 'Device'} {self.device[:SHORT]}"
 
     @property
     def route(self) -> str:
         """How it is reached: directly or not, its address, and who connects to whom."""
         if self.connected:
             way = "it connects to us" if self.incoming else "we connect to it"
-            return ", ".join(filter(None, ("directly", self.address, way)))
-        return self.address or f"address {UNKNOWN}"
+            kind = "a server that reads nothing" if self.server else "directly"
+            return ", ".join(filter(None, (kind, self.address, "" if self.server else way)))
+        where = self.address or f"address {UNKNOWN}"
+        return f"a server, {where}" if self.server else where
 
     @property
     def through_others(self) -> bool:

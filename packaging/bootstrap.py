@@ -1,6 +1,7 @@
 """Run, test and maintain Lim Notes from a checkout, with nothing but Python installed.
 
     python3 packaging/bootstrap.py run [limnotes arguments]
+    python3 packaging/bootstrap.py server [limserver arguments]
     python3 packaging/bootstrap.py test [pytest arguments]
     python3 packaging/bootstrap.py bench [core|sync] [arguments]
 
@@ -61,6 +62,13 @@ def run(arguments: list[str]) -> int:
     if wants_compiled():
         os.environ["PYTHONPATH"] = environment.compiled()
     return environment.become([environment.program("limnotes"), *arguments])
+
+
+def server(arguments: list[str]) -> int:
+    """Start ``limserver`` with `arguments`; without, serve what is in the folder where it keeps its data."""
+    wanted = any(argument.startswith("--database") for argument in arguments)
+    prepare({"postgres"} if wanted else set())
+    return environment.become([environment.program("limserver"), *(arguments or ["run"])])
 
 
 def test(arguments: list[str]) -> int:
@@ -150,6 +158,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command(run, "start Lim Notes; arguments are passed on (try: run --help)"),
+    "server": Command(server, "start a server; arguments are passed on (try: server --help)"),
     "test": Command(test, "run all checks and tests; with arguments, only pytest with these"),
     "bench": Command(
         bench, "measure liblim's core beside loro and pycrdt; bench sync: the sync of the app"

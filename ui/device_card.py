@@ -120,13 +120,13 @@ class DeviceCard(QFrame):
 
     def show_device(self, device: DeviceStatus, now: float) -> None:
         """Show what is known; ``now`` in Unix seconds."""
-        self._show_names(device.label, _sentence(device.state.value))
+        self._show_names(device.label, _sentence(device.state.value), server=device.server)
         self._show_state(device)
         self._show_facts(device, now)
         self._show_trouble(device, now)
         self._show_mend(device)
 
-    def _show_names(self, name: str, state: str) -> None:
+    def _show_names(self, name: str, state: str, *, server: bool) -> None:
         self.name.show_name(name)
         self.state.setText(state)
         self.setAccessibleName(self.tr("{name}: {state}").format(name=name, state=state))
@@ -134,6 +134,11 @@ class DeviceCard(QFrame):
             "Remove {name}? It keeps the notes that it has, and gets no more. This cannot be undone; to come "
             "back, it has to be paired again."
         )
+        if server:
+            question = self.tr(
+                "Remove {name}? None of your devices gives it anything any more. This cannot be undone; to "
+                "be used again, the server needs a new key."
+            )
         self._asked.setText(question.format(name=shortened(name, 32)))
         self.name.set_accessible_names(
             self.tr("Name of {name}").format(name=name),

@@ -23,14 +23,13 @@ class BusyPage(Page):
     def show_view(self, view: PairingView, status: Status) -> None:
         """Say what goes on."""
         if view.phase is Phase.JOINING:
-            title, text = (
-                self.tr("Pairing with {name}…").format(name=shortened(view.peer_name)),
-                (
-                    self.tr("The keys of the shared notes come to this device.")
-                    if view.we_join
-                    else self.tr("The other device gets the keys of the shared notes.")
-                ),
-            )
+            title = self.tr("Pairing with {name}…").format(name=shortened(view.peer_name))
+            if view.server:
+                text = self.tr("The server learns which devices may use it. It gets no keys.")
+            elif view.we_join:
+                text = self.tr("The keys of the shared notes come to this device.")
+            else:
+                text = self.tr("The other device gets the keys of the shared notes.")
         elif view.phase is Phase.CHECKING:
             title, text = self.tr("Checking the code…"), ""
         else:
@@ -100,13 +99,16 @@ class ConfirmPage(Page):
         """Show both devices, and what will come of it."""
         self._waiting = view.phase is Phase.WAITING
         name = shortened(view.peer_name)
-        self.head(
-            self.tr("Pair with {name}?").format(name=name),
-            self.tr(
-                "Look at both screens. The other device must show these names and words as well. If it does "
-                "not, refuse."
-            ),
+        compare = self.tr(
+            "Look at both screens. The other device must show these names and words as well. If it does "
+            "not, refuse."
         )
+        if view.server:
+            compare = self.tr(
+                "This is a server. “limserver invite” prints its words there; they must be these. If they "
+                "are not, refuse."
+            )
+        self.head(self.tr("Pair with {name}?").format(name=name), compare)
         self.ours.show_device(status.name, view.own_words)
         self.theirs.show_device(view.peer_name, view.peer_words)
         gives = self.tr(
@@ -115,7 +117,12 @@ class ConfirmPage(Page):
         joins = self.tr(
             "This device gets the notes of {name}. From then on both hold the same notes."
         )
-        self.outcome.setText((joins if view.we_join else gives).format(name=name))
+        keeps = self.tr(
+            "{name} keeps the notes of this library sealed, for your devices to get them when they are not "
+            "on at the same time. It cannot read them. Your other devices use it by themselves."
+        )
+        found = joins if view.we_join else keeps if view.server else gives
+        self.outcome.setText(found.format(name=name))
         self._show_question(view, name)
         accepted = self.tr("Accepted here. Now accept on {name} as well.")
         self.wait_words.setText(accepted.format(name=name))

@@ -55,7 +55,8 @@ class SqliteStorage:
     def back_up(self, folder: Path) -> None:
         """Write a copy into a new folder, which `--data` can name."""
         try:
-            (folder / "libraries").mkdir(mode=0o700, parents=True)
+            folder.mkdir(mode=0o700, parents=True)
+            (folder / "libraries").mkdir(mode=0o700)
         except OSError as error:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.") from error
         # The registry first: a library that comes meanwhile is not in the copy, rather than without its log.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,23 @@ from liblim.net.address import Address
 from liblim.server.inviting import invite
 from liblim.server.limits import Limits
 from liblim.server.server import Server, identity_of
-from liblim.server.sqlite import SqliteStorage
-from liblim.server.stores import Standing
+from liblim.server.stores import Standing, Storage
 from liblim.trust.pairing import Phase
-from tests.liblim.net.devices import QUICK, Device, Test
+from tests.liblim.net.devices import QUICK, Device
+from tests.liblim.server.conftest import Opener
 
 
-def on_asyncio(test: Test) -> Callable[[], None]:
-    """Run a test on plain asyncio: a server knows no other loop."""
+def on_storage(test: Callable[[Opener], Coroutine[Any, Any, None]]) -> Callable[[Opener], None]:
+    """Run a test on asyncio, a server knows no other loop, with each kind of storage."""
 
-    def run() -> None:
-        asyncio.run(test())
+    def run(open_storage: Opener) -> None:
+        asyncio.run(test(open_storage))
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
 
 
-def on_folder(test: Callable[[Path], Any]) -> Callable[[Path], None]:
+def on_folder(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path], None]:
     """Likewise, with a folder of its own."""
 
     def run(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def on_folder(test: Callable[[Path], Any]) -> Callable[[Path], None]:
 class Serving:
     """A running server with its storage."""
 
-    def __init__(self, storage: SqliteStorage, server: Server) -> None:
+    def __init__(self, storage: Storage, server: Server) -> None:
         self.storage = storage
         self.server = server
         self.id = identity_of(storage.registry).device
@@ -88,21 +88,17 @@ async def pair(device: Device, address: Address, code: str, ends: Phase = Phase.
 
 @asynccontextmanager
 async def serving(
-    folder: Path, port: int = 0, limits: Limits | None = None
+    storage: Storage, port: int = 0, limits: Limits | None = None
 ) -> AsyncIterator[Serving]:
-    """A server on a folder, until the end of the block."""
-    storage = SqliteStorage(folder)
-    try:
-        with storage.writing():
-            identity = identity_of(storage.registry)
-            server = Server(storage, identity, timing=QUICK, limits=limits)
-            await server.start("127.0.0.1", port)
-            try:
-                yield Serving(storage, server)
-            finally:
-                await server.stop()
-    finally:
-        storage.close()
+    """A server on a storage, until the end of the block."""
+    with storage.writing():
+        identity = identity_of(storage.registry)
+        server = Server(storage, identity, timing=QUICK, limits=limits)
+        await server.start("127.0.0.1", port)
+        try:
+            yield Serving(storage, server)
+        finally:
+            await server.stop()
 
 
 def server_peer(device: Device) -> Any:
