@@ -27,6 +27,7 @@ from liblim.sync import (
     refusal,
 )
 from liblim.sync.messages import Kthxbye, Nowai
+from liblim.sync.outbox import ROOM
 
 CHUNK = 64 * 1024
 """Bytes read, decoded and committed at a time: a few milliseconds of work."""
@@ -265,7 +266,8 @@ class Link:
                 while data := self.session.data_to_send():
                     self._writer.write(data)
                     await self._writer.drain()
-                    await asyncio.sleep(0)
+                    if len(data) >= ROOM:
+                        await asyncio.sleep(0)
                 if self.session.state is State.CLOSED:
                     return
         except OSError:
