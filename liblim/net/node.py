@@ -59,7 +59,7 @@ TURNED_AWAY = (
 )
 REFUSED = REFUSALS.keys() - {"half-line", "too-late", "too-slow", "too-many", "trouble"}
 """Reasons to close that will not go away by themselves."""
-PAIR_AGAIN = {"removed", "another-library"}
+PAIR_AGAIN = {"removed", "another-library", "not-served"}
 """Those of them that pairing once more ends."""
 
 

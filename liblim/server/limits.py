@@ -39,11 +39,11 @@ class Paced:
     """
 
     def __init__(self, served: ServedLibrary, limits: Limits) -> None:
-        """Begin with nothing taken."""
+        """Begin with a burst to spare."""
         self._served = served
         self._rate, self._burst = limits.changes, limits.burst
         self._loop = asyncio.get_running_loop()
-        self._paid_until = self._loop.time()
+        self._paid_until = float("-inf")
 
     async def receive(self, changes: Sequence[Change]) -> Receipt:
         """Admit changes; see ``ServedLibrary.receive``."""

@@ -99,7 +99,9 @@ class Shelf:
                 self._hinted.add("")
             self._due.clear()
             hinted, self._hinted = self._hinted, set()
-            await asyncio.gather(*map(self._look_at, hinted))
+            if "" in hinted:
+                await self._look_at("")  # which libraries there are is told first
+            await asyncio.gather(*map(self._look_at, hinted - {""}))
 
     async def _look_at(self, library: str) -> None:
         try:

@@ -25,6 +25,7 @@ from liblim.sync.messages import (
     Ohai,
     Sup,
     Ucanhaz,
+    Vouch,
 )
 from tests.liblim.changes import make, replica
 
@@ -44,6 +45,8 @@ MESSAGES: list[Message] = [
     Ucanhaz(CHANGE, 3, 256),
     Kthx(1, DIGEST, (HEAD,)),
     Igotz(Receipt(A, 1, B, b"sealed", bytes(64))),
+    Vouch(),
+    Vouch((b"one", b"two"), (b"three",), (A, B)),
     Sup(1),
     Nm(1),
     Nowai("garbage", "What a line!", "Ümläut 字"),

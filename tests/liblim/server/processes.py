@@ -1,0 +1,86 @@
+"""``limserver`` as a process of its own."""
+
+from __future__ import annotations
+
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from liblim.net.address import Address
+
+ROOT = Path(__file__).parents[3]
+TIMEOUT = 30.0
+
+
+def limserver(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "-m", "liblim.server.cli", "--data", str(data), *arguments]
+    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": TIMEOUT}
+    return subprocess.run(command, check=False, cwd=ROOT, **options)
+
+
+def code_for(data: Path) -> str:
+    """A new invitation's code."""
+    found = re.search(r"Code: +(\d{4}) (\d{4})", limserver(data, "invite").stdout)
+    assert found is not None
+    return found[1] + found[2]
+
+
+class Process:
+    """One that serves, until the end of the block."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data = data
+        self.address = Address("127.0.0.1", port)
+        self.log = data.with_suffix(".log")
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        command = [sys.executable, "-u", "-m", "liblim.server.cli", "--data", str(self.data)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "run", "--listen", str(self.address)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+            )
+        assert self._process.stdout is not None
+        line = b""
+        while b"limserver serves" not in line:
+            assert select.select([self._process.stdout], [], [], TIMEOUT)[0], "it does not start"
+            line = self._process.stdout.readline()
+            assert line, f"it ended: {self.log.read_text()}"
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._process.kill()
+        self._end()
+
+    def end(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._end()
+
+    def _end(self) -> int:
+        code = self._process.wait(TIMEOUT)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return code
+
+    def __enter__(self) -> Process:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self.kill()
