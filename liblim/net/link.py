@@ -12,7 +12,7 @@ from liblim.admission import Receipt as Admitted
 from liblim.change import Change, Range
 from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
-from liblim.net.dial import other_end
+from liblim.net.dial import cut, other_end
 from liblim.net.timing import Timing
 from liblim.receipt import Receipt
 from liblim.sync import (
@@ -128,7 +128,7 @@ class Link:
         finally:
             writing.cancel()
             self._stop_timer()
-            self._writer.transport.abort()
+            cut(self._writer)
             self.over.set()
 
     # In
@@ -239,7 +239,7 @@ class Link:
 
     def drop(self) -> None:
         """Close the connection without a word."""
-        self._writer.transport.abort()
+        cut(self._writer)
 
     def _pump(self) -> None:
         """After anything was put into the session: let out what it has to say."""
@@ -274,7 +274,7 @@ class Link:
             return  # the reader is told, too
         except Exception:
             _log.exception("a link failed")
-            self._writer.transport.abort()
+            cut(self._writer)
 
     # Time
 
@@ -304,7 +304,7 @@ class Link:
     def _tick(self) -> None:
         self._timer = None
         if self.closed is not None:
-            self._writer.transport.abort()
+            cut(self._writer)
             return
         now = self._loop.time()
         self._watch_writing(now)
@@ -318,4 +318,4 @@ class Link:
             self._unsent, self._unsent_since = unsent, now
         elif now >= self._unsent_since + self._timing.write:
             self.session.refuse(refusal("too-slow", f"{self._timing.write:g}"))
-            self._writer.transport.abort()
+            cut(self._writer)

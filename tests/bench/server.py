@@ -26,6 +26,9 @@ IDLE_LIBRARY = 20
 """Devices of each library that are connected and idle."""
 MANY = ["--library-connections", "1000"]
 WARM = 20
+"""Changes that come before those that count."""
+CRASHING = 20
+"""Libraries that are written to when the server is killed."""
 RATE = 10
 """Changes a second while others receive them."""
 
@@ -40,6 +43,7 @@ class Bench:
 
     def note(self, name: str, value: float) -> None:
         """Keep a figure."""
+        print(f"   {name}: {value:.3f}", file=sys.stderr, flush=True)
         self._found.setdefault(name, []).append(value)
 
     @contextlib.contextmanager
@@ -55,10 +59,7 @@ class Bench:
             stack.callback(place.drop)
             filling.vouch_all(place, devices)
             running = stack.enter_context(Running(place, self._processes, *MANY))
-            found = [
-                stack.enter_context(Load(running.address(n), running.certificate))
-                for n in range(loads)
-            ]
+            found = [stack.enter_context(Load(running, n)) for n in range(loads)]
             yield running, found
 
     def idle(self, count: int) -> None:
@@ -122,31 +123,27 @@ class Bench:
 
     def crashes(self, times: int, seed: int) -> None:
         """``kill -9`` while many libraries are written to; then all that was acknowledged has to be there."""
-        rng, libraries, lost, total = random.Random(seed), 20, 0, 0
+        rng, lost = random.Random(seed), 0
+        told: dict[str, list[object]] = {}
         place = self._place()
-        try:
-            filling.vouch_all(place, dict.fromkeys(range(libraries), 1))
-            told: dict[str, list[object]] = {}
+        with contextlib.ExitStack() as stack:
+            stack.callback(place.drop)
+            filling.vouch_all(place, dict.fromkeys(range(CRASHING), 1))
+            loads = [stack.enter_context(Load()) for _ in range(2)]
             for number in range(times):
-                with Running(place, self._processes) as running, contextlib.ExitStack() as stack:
-                    loads = [
-                        stack.enter_context(Load(running.address(n), running.certificate))
-                        for n in range(2)
-                    ]
-                    for half, load in enumerate(loads):
-                        places = [[n, 0] for n in range(half, libraries, 2)]
-                        load.ask("writers", places, f"run {number}")
-                        load.ask("begin", 8)
-                    time.sleep(rng.uniform(0.05, 0.6))
-                    running.kill()
-                    for load in loads:
-                        told |= load.ask("broken")
+                running = stack.enter_context(Running(place, self._processes))
+                for half, load in enumerate(loads):
+                    load.ask("at", running.address(half), running.certificate.hex())
+                    places = [[n, 0] for n in range(half, CRASHING, 2)]
+                    load.ask("writers", places, f"run {number}")
+                    load.ask("begin", 8)
+                time.sleep(rng.uniform(0.05, 0.6))
+                running.kill()
+                for load in loads:
+                    told |= load.ask("broken")
                 lost += filling.missing(place, told)
-            total = sum(int(str(seq)) for _, seq, _ in told.values())
-        finally:
-            place.drop()
         self.note("killed", times)
-        self.note("acknowledged", total)
+        self.note("acknowledged", sum(int(str(seq)) for _, seq, _ in told.values()))
         self.note("lost", lost)
 
     def growth(self, sizes: Sequence[int]) -> None:
@@ -158,7 +155,7 @@ class Bench:
             heads = [filling.fill(place, n, size) for n, size in enumerate(sizes)]
             with (
                 Running(place, 1) as running,
-                Load(running.address(0), running.certificate) as load,
+                Load(running, 0) as load,
             ):
                 load.ask("writers", [[n, 1] for n in range(len(sizes))], "", heads)
                 costs: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}

@@ -131,7 +131,8 @@ class Running:
 class Load:
     """Devices in a process of its own; see ``server_load``."""
 
-    def __init__(self, address: str, certificate: bytes) -> None:
+    def __init__(self, running: Running | None = None, number: int = 0) -> None:
+        """Start it; its devices use one of the server's processes."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.bench.server_load"],
             stdin=subprocess.PIPE,
@@ -140,7 +141,8 @@ class Load:
             env=surroundings(),
         )
         self._posted = 0
-        self.ask("at", address, certificate.hex())
+        if running is not None:
+            self.ask("at", running.address(number), running.certificate.hex())
 
     def post(self, task: str, *arguments: Any) -> None:
         """Have something done; ``answers`` waits for it."""
