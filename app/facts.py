@@ -116,10 +116,10 @@ class Facts:
 def _removed_by(database: AsyncDatabase, peers: Iterable[PeerStatus]) -> str:
     """Who removed this device, by what the ledger says, or what another device told it."""
     removal = database.ledger.removed.get(database.device)
-    names = {peer.device: peer.name for peer in peers}
+    names = {peer.device: peer.name for peer in peers if not peer.server}
     if removal is not None:
         return names.get(removal.by) or "Another device"
-    told = [peer.name for peer in peers if peer.removed_us]
+    told = [names.get(peer.device, "") for peer in peers if peer.removed_us]
     if not told:
         return ""
     # With several, who says so need not be who did it.

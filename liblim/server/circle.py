@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +25,8 @@ from liblim.sync.receipts import Forwarded, Verdict
 SUPERSEDED = "Another connection of this device is used instead."
 SAVE_AFTER = 2.0
 """Seconds for which receipts are gathered before they are kept."""
+VOUCHES = 16
+"""Of one connection, that wait to be written down: each may take a megabyte."""
 LINKS = 8
 """Connections of one device; for one more, the oldest has to go."""
 
@@ -68,6 +71,8 @@ class Circle:
         self._holdings = Holdings()
         self._receipts = Forwarded(served.vouched)
         self._receipts.restore(served.receipts)
+        self._vouching: Counter[Link] = Counter()
+        """How much of what each has said is still to be written down."""
         self._unsaved: dict[str, Receipt] = {}
         self._saving: asyncio.TimerHandle | None = None
         served.on_committed = self._committed
@@ -103,7 +108,11 @@ class Circle:
             early=early,
         )
         self.links[link] = task = asyncio.ensure_future(link.run())
-        task.add_done_callback(lambda _: self.links.pop(link, None))
+        task.add_done_callback(lambda _: self._ended(link))
+
+    def _ended(self, link: Link) -> None:
+        self.links.pop(link, None)
+        self._vouching.pop(link, None)
 
     def part(self, reason: str) -> None:
         """Say goodbye to all."""
@@ -154,8 +163,13 @@ class Circle:
                 self._closed(link, notice)
             case Heard(receipt):
                 self._heard(link, receipt)
-            case Vouches(said):
+            case Vouches(said) if self._vouching[link] < VOUCHES:
+                self._vouching[link] += 1
                 self._do(self._vouch(link, said))
+            case Vouches():
+                link.refuse(
+                    refusal("bad-message", "VOUCH comes faster than it can be written down")
+                )
             case Forked() if not link.forked:
                 link.forked = True
                 _log.warning(
@@ -195,6 +209,8 @@ class Circle:
             await self._registrar.vouch(self.served.library, link.device, said)
         except LimError as error:
             link.refuse(error)
+        finally:
+            self._vouching[link] -= 1
 
     # Receipts
 

@@ -34,7 +34,7 @@ class Message(msgspec.Struct, frozen=True):
     verb: ClassVar[str]
 
 
-class About(msgspec.Struct, frozen=True):
+class About(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a device, or a server, tells of itself.
 
     ``alone``: no other device is in its library.  ``empty``: it holds no notes.  ``port`` is where it

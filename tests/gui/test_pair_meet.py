@@ -36,6 +36,22 @@ def test_names_and_words_are_compared(dialog: PairDialog, service: FakeService) 
     assert buttons(dialog) == ["Refuse", "Accept"]
 
 
+def test_a_server_gets_no_keys_and_its_words_are_printed_there(
+    dialog: PairDialog, service: FakeService
+) -> None:
+    service.pairing.meet(peer_name="Cellar", server=True)
+    dialog.refresh()
+    page = dialog.confirm
+    assert page.title.text() == "Pair with Cellar?"
+    assert "“limserver invite” prints its words there" in page.text.text()
+    assert "It cannot read them" in page.outcome.text()
+    assert not page.question.isVisible()
+    assert buttons(dialog) == ["Refuse", "Accept"]
+    service.pairing.meet(Phase.JOINING, peer_name="Cellar", server=True)
+    dialog.refresh()
+    assert "It gets no keys" in dialog.busy.text.text()
+
+
 def test_nobody_accepts_by_chance(dialog: PairDialog, service: FakeService) -> None:
     to_enter(dialog)
     enter(dialog, "192.168.1.20:4242", "12345678")

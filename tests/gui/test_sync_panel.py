@@ -155,6 +155,14 @@ def test_nothing_is_ever_told_in_percent_or_called_synced(panel: SyncPanel) -> N
     assert "synced" not in shown.lower()
 
 
+def test_a_server_is_told_from_devices(panel: SyncPanel, service: FakeService) -> None:
+    show(panel, service, device(name="Cellar", server=True))
+    card = panel.card(LAPTOP)
+    assert "a server that reads nothing" in words(card)
+    card.remove_button.click()
+    assert "Remove Cellar? None of your devices gives it anything any more." in words(card)
+
+
 def test_names_from_others_are_plain_text(panel: SyncPanel, service: FakeService) -> None:
     show(panel, service, device(name="<h1>Big</h1>\nname" + "x" * 200))
     card = panel.card(LAPTOP)

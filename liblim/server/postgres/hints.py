@@ -20,6 +20,8 @@ from liblim.server.postgres.pool import FIRST_PAUSE, LAST_PAUSE, Connection, con
 
 LOOK = 5.0
 """Seconds between two looks at the counters."""
+PACE = 0.005
+"""Seconds between two commands that send hints: under load a hint for each commit costs as much as that."""
 
 _LOOK = """
     SELECT library, last, tick FROM libraries WHERE library = ANY(%s)
@@ -102,30 +104,34 @@ class Hints:
     def _work(self, connection: Connection) -> None:
         """Send and hear until closed."""
         connection.execute("LISTEN lim")
-        due = 0.0
+        due = paced = 0.0
         while True:
-            self._send(connection)
+            now = time.monotonic()
+            if (now >= paced or self._closed) and self._send(connection):
+                paced = now + PACE
             if self._closed:
                 return
-            if time.monotonic() >= due:
+            if now >= due:
                 self._look(connection)
-                due = time.monotonic() + LOOK
+                due = now + LOOK
             for word in connection.notifies(timeout=0):
                 if word.pid != connection.info.backend_pid:
                     self._hint(word.payload)
-            self._wait(due - time.monotonic(), connection)
+            self._wait(min(due, paced if self._waiting else due) - time.monotonic(), connection)
 
-    def _send(self, connection: Connection) -> None:
+    def _send(self, connection: Connection) -> bool:
+        """Send what waits; whether there was any."""
         with self._lock:
             waiting, self._waiting = self._waiting, set()
         if not waiting:
-            return
+            return False
         try:
             connection.execute(_TELL, (sorted(waiting),))
         except psycopg.Error:
             with self._lock:
                 self._waiting |= waiting
             raise
+        return True
 
     def _look(self, connection: Connection) -> None:
         """Hint at what has other counters than at the last look."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import Any, LiteralString, NamedTuple, TypeVar
 
@@ -16,24 +16,17 @@ from liblim.store import Admitted, Fresh, ReplicaRow
 
 ROW_OCTETS = 300
 """What a change takes beside its body, with its share of the indexes: roughly."""
-CHUNK = 1000
-"""Positions that are looked through in one go for what was asked for; doubled as long as there is little."""
 
 R = TypeVar("R")
 
 _REMOVED = "The library was removed from this server."
-_LOCK = "SELECT last, tick FROM libraries WHERE number = %s FOR NO KEY UPDATE"
-_COUNTERS = "SELECT last, tick FROM libraries WHERE number = %s"
-_REPLICAS = """
-    SELECT l.last, r.replica, r.device, r.seq, r.hash, r.ends
-    FROM libraries l LEFT JOIN replicas r ON r.library = l.number WHERE l.number = %s
+_COUNTERS = "SELECT last, tick, octets FROM libraries WHERE number = %s"
+_OPEN = """
+    SELECT l.number, l.last, l.tick, l.octets, r.replica, r.device, r.seq, r.hash, r.ends
+    FROM libraries l LEFT JOIN replicas r ON r.library = l.number WHERE l.library = %s
 """
-_CHANGE = """
-    SELECT c.position, c.replica, r.device, c.seq, coalesce(p.hash, r.salt), c.deps, c.clock, c.n, c.at,
-           c.epoch, c.signature, c.body, c.hash
-    FROM changes c JOIN replicas r ON r.library = c.library AND r.replica = c.replica
-    LEFT JOIN changes p ON p.library = c.library AND p.replica = c.replica AND p.seq = c.seq - 1
-"""
+_COLUMNS = "replica, seq, hash, prev, deps, clock, n, at, epoch, device, signature, body"
+_CHANGE = f"SELECT position, {_COLUMNS} FROM changes WHERE library = %s AND"
 _FEW = """
     SELECT c.position, octet_length(c.body)
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) w (replica, first, last)
@@ -53,13 +46,12 @@ _START = """
     SELECT min(c.position) FROM unnest(%s::bigint[], %s::bigint[]) w (replica, first)
     JOIN changes c ON c.library = %s AND c.replica = w.replica AND c.seq = w.first
 """
-_APPEND = """
-    INSERT INTO changes (library, position, replica, seq, hash, deps, clock, n, at, epoch, signature, body)
-    VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+_APPEND = f"""
+    INSERT INTO changes (library, position, {_COLUMNS})
+    VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
 """
 _BEGIN_REPLICA = """
-    INSERT INTO replicas (library, replica, device, salt, seq, hash, ends)
-    VALUES (%b, %b, %b, %b, %b, %b, %b)
+    INSERT INTO replicas (device, seq, hash, ends, library, replica) VALUES (%b, %b, %b, %b, %b, %b)
 """
 _ADVANCE = "UPDATE replicas SET seq = %b, hash = %b, ends = %b WHERE library = %b AND replica = %b"
 _ASIDE = "INSERT INTO aside VALUES (%b, %b, %b, %b, %b, %b) ON CONFLICT DO NOTHING"
@@ -67,17 +59,20 @@ _RECEIPT = """
     INSERT INTO receipts VALUES (%b, %b, %b, %b, %b) ON CONFLICT (library, device)
     DO UPDATE SET kept = excluded.kept, position = excluded.position, tick = excluded.tick
 """
-_COUNT = "UPDATE libraries SET last = %b, tick = %b, octets = octets + %b WHERE number = %b"
+_COUNT = "UPDATE libraries SET last = %b, tick = %b, octets = %b WHERE number = %b"
+_ONE = f"WITH counted AS ({_COUNT}), advanced AS ({_ADVANCE}) {_APPEND}"
+"""One change of a known replica, as when somebody types: the same three, in one."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_deps = msgspec.json.Decoder(tuple[Dep, ...]).decode
 
 
 class Counters(NamedTuple):
-    """How far a library is: the position of its last change, and what was kept beside changes."""
+    """How far a library is: the position of its last change, what was kept beside changes, and its size."""
 
     last: int
     tick: int
+    octets: int
 
 
 class _Batch:
@@ -93,15 +88,12 @@ class _Batch:
         self.receipts: dict[str, tuple[bytes, int]] = {}
 
     @property
-    def octets(self) -> int:
-        """What the changes take, roughly."""
-        return sum(ROW_OCTETS + len(change.body or b"") for change in self.changes)
-
-    @property
     def counters(self) -> Counters:
         """The counters when it is committed."""
-        last, tick = self.locked
-        return Counters(last + len(self.changes), tick + bool(self.aside or self.receipts))
+        last, tick, octets = self.locked
+        octets += sum(ROW_OCTETS + len(change.body or b"") for change in self.changes)
+        beside = bool(self.aside or self.receipts)
+        return Counters(last + len(self.changes), tick + beside, octets)
 
 
 class PostgresLog:
@@ -123,12 +115,17 @@ class PostgresLog:
         self._written = written
         self._closed = closed
         self._batch: _Batch | None = None
-        query: LiteralString = "SELECT number, last, tick FROM libraries WHERE library = %s"
-        row: Any = pool.run(lambda db: db.execute(query, (library,)).fetchone())
-        if row is None:
+        rows: list[Any] = pool.run(lambda db: db.execute(_OPEN, (library,)).fetchall())
+        if not rows:
             raise StoreError("This server does not have that library.")
-        self._number, last, tick = row
-        self._seen = Counters(last, tick)
+        # What this process has seen, in one look: what comes after is told by `fresh`.
+        self._number = rows[0][0]
+        self._seen = Counters(*rows[0][1:4])
+        self._replicas = {
+            read_replica(replica): ReplicaRow(device, Head(seq, hash), ends)
+            for *_, replica, device, seq, hash, ends in rows
+            if replica is not None
+        }
 
     def close(self) -> None:
         """Let go of it."""
@@ -152,57 +149,64 @@ class PostgresLog:
             self._written(self.library)
 
     def _begin(self, connection: Connection) -> Counters:
-        with connection.pipeline():
-            connection.execute("BEGIN")
-            cursor = connection.execute(_LOCK, (self._number,))
+        cursor = connection.execute(f"BEGIN; {_COUNTERS % self._number} FOR NO KEY UPDATE")
+        cursor.nextset()
         return _counters(cursor.fetchall())
 
     def _commit(self, batch: _Batch) -> None:
-        with batch.connection.pipeline():
-            if batch.counters != batch.locked:
-                self._write(batch)
+        statements = list(self._statements(batch))
+        # In one go; but to begin that costs more than to wait for one answer.
+        with batch.connection.pipeline() if len(statements) > 1 else nullcontext():
+            for query, values in statements:
+                batch.connection.execute(query, values)
             batch.connection.execute("COMMIT")
-        if self._seen == batch.locked:
-            self._seen = batch.counters
+        if self._seen[:2] == batch.locked[:2]:
+            self._see(batch.changes, batch.counters)
 
-    def _write(self, batch: _Batch) -> None:
-        cursor, number = batch.connection.cursor(), self._number
+    def _see(self, changes: Iterable[Change], counters: Counters) -> None:
+        """Take note of all that there is up to these counters."""
+        for change in changes:
+            header, before = change.header, self._replicas.get(change.replica)
+            device = before.device if before is not None else header.device
+            head = Head(change.seq, change.hash)
+            self._replicas[change.replica] = ReplicaRow(device, head, header.end)
+        self._seen = counters
+
+    def _statements(self, batch: _Batch) -> Iterator[tuple[LiteralString, Sequence[object]]]:
+        """What a transaction has to write."""
+        if batch.counters == batch.locked:
+            return
+        number, (last, tick, octets) = self._number, batch.counters
+        count = last, tick, octets, number
         heads = {change.replica: change for change in batch.changes}
-        last, tick = batch.counters
-        cursor.execute(_COUNT, (last, tick, batch.octets, number))
-        for replica, head in heads.items():
-            tip = head.seq, head.hash, head.header.end
-            first = batch.begun.get(replica)
-            if first is None:
-                cursor.execute(_ADVANCE, (*tip, number, pack_replica(replica)))
-            else:
-                begun = pack_replica(replica), first.header.device, first.header.prev
-                cursor.execute(_BEGIN_REPLICA, (number, *begun, *tip))
+        known = [
+            _tip(head, number) for replica, head in heads.items() if replica not in batch.begun
+        ]
+        if len(batch.changes) == len(known) == 1 and tick == batch.locked.tick:
+            yield _ONE, (*count, *known[0], number, last, *_row(batch.changes[0]))
+            return
+        yield _COUNT, count
+        for tip in known:
+            yield _ADVANCE, tip
+        for replica, first in batch.begun.items():
+            yield _BEGIN_REPLICA, (first.header.device, *_tip(heads[replica], number))
         for position, change in enumerate(batch.changes, batch.locked.last + 1):
-            cursor.execute(_APPEND, (number, position, *_row(change)))
+            yield _APPEND, (number, position, *_row(change))
         for row in batch.aside:
-            cursor.execute(_ASIDE, (number, *row, tick))
+            yield _ASIDE, (number, *row, tick)
         for device, kept in batch.receipts.items():
-            cursor.execute(_RECEIPT, (number, device, *kept, tick))
+            yield _RECEIPT, (number, device, *kept, tick)
 
     # What admission needs
 
     def replicas(self) -> dict[str, ReplicaRow]:
-        """All replicas of the log, by id.  What of them was fresh is seen by that."""
-        rows: list[Any] = self._ask(_REPLICAS, (self._number,))
-        if not rows:
-            raise StoreError(_REMOVED)
-        self._seen = self._seen._replace(last=rows[0][0])
-        return {
-            read_replica(replica): ReplicaRow(device, Head(seq, hash), ends)
-            for _, replica, device, seq, hash, ends in rows
-            if replica is not None
-        }
+        """All replicas of the log, by id, as far as this process has seen it."""
+        return self._replicas.copy()
 
     def aside(self) -> dict[bytes, str]:
         """The hashes of the changes that were set aside, each with the device that wrote it."""
-        query = "SELECT hash, device FROM aside WHERE library = %s"
-        return dict(self._ask(query, (self._number,)))
+        query = "SELECT hash, device FROM aside WHERE library = %s AND tick <= %s"
+        return dict(self._ask(query, (self._number, self._seen.tick)))
 
     def fresh(self) -> Fresh:
         """What other processes wrote since the last call, or since this log was opened.
@@ -213,16 +217,16 @@ class PostgresLog:
             now = self._batch.locked
         else:
             now = _counters(self._ask(_COUNTERS, (self._number,)))
-        if now == self._seen:
-            return Fresh()
         seen = self._seen
-        changes = self._changes("c.position BETWEEN %s AND %s", (seen.last + 1, now.last))
+        if now[:2] == seen[:2]:
+            return Fresh()
+        changes = self._changes("position BETWEEN %s AND %s", (seen.last + 1, now.last))
         beside = self._number, seen.tick, now.tick
         query = "SELECT hash, device FROM aside WHERE library = %s AND tick > %s AND tick <= %s"
         aside = dict(self._ask(query, beside))
         query = "SELECT kept FROM receipts WHERE library = %s AND tick > %s AND tick <= %s"
         receipts = [row[0] for row in self._ask(query, beside)]
-        self._seen = now
+        self._see((new.change for new in changes), now)
         return Fresh(changes, aside, receipts)
 
     def append(self, change: Change) -> int:
@@ -257,13 +261,12 @@ class PostgresLog:
 
     def octets(self) -> int:
         """Bytes that the library takes, roughly; quick."""
-        rows = self._ask("SELECT octets FROM libraries WHERE number = %s", (self._number,))
-        return int(rows[0][0]) if rows else 0
+        return self._seen.octets
 
     def history(self, after: int, most: int) -> list[Admitted]:
         """The changes behind a position that this process has seen, in order, at most so many."""
         last = min(after + most, self._seen.last)
-        return self._changes("c.position BETWEEN %s AND %s", (after + 1, last))
+        return self._changes("position BETWEEN %s AND %s", (after + 1, last))
 
     def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """The first of the changes in ``ranges`` that this process has seen, in order of arrival.
@@ -281,15 +284,18 @@ class PostgresLog:
             octets -= size
             if octets <= 0 or len(found) == changes:
                 break
-        return [new.change for new in self._changes("c.position = ANY(%s)", (found,))]
+        return [new.change for new in self._changes("position = ANY(%s)", (found,))]
 
     def _few(self, columns: list[list[int]]) -> Iterator[tuple[int, int]]:
         yield from self._ask(_FEW, (*columns, self._number, self._seen.last))
 
     def _many(self, columns: list[list[int]], most: int) -> Iterator[tuple[int, int]]:
-        """Position and size of what is wanted: the log is in the order wanted, and looked through."""
+        """Position and size of what is wanted: the log is in the order wanted, and looked through.
+
+        Where little of it is wanted, in ever larger steps.
+        """
         [[start]] = self._ask(_START, (*columns[:2], self._number))
-        size = CHUNK
+        size = 2 * most
         while start is not None and start <= self._seen.last:
             bounds = start, min(start + size - 1, self._seen.last)
             yield from self._ask(_SLICE, (self._number, *bounds, *columns, most))
@@ -312,12 +318,14 @@ class PostgresLog:
 
     def forget_receipt(self, device: str) -> None:
         """Drop what was heard of a device."""
+        if self._batch is not None:
+            self._batch.receipts.pop(device, None)
         query = "DELETE FROM receipts WHERE library = %s AND device = %s"
         self._do(lambda db: db.execute(query, (self._number, device)))
 
     def _changes(self, where: LiteralString, values: Sequence[object]) -> list[Admitted]:
         """Changes in order of arrival."""
-        query = f"{_CHANGE} WHERE c.library = %s AND {where} ORDER BY c.position"
+        query = f"{_CHANGE} {where} ORDER BY position"
         rows = self._ask(query, (self._number, *values))
         return [Admitted(row[0], _read(row)) for row in rows]
 
@@ -345,18 +353,24 @@ def read_replica(number: int) -> str:
     return number.to_bytes(8, signed=True).hex()
 
 
+def _tip(head: Change, number: int) -> tuple[object, ...]:
+    """What the table has of a replica with this head in the library with this number."""
+    return head.seq, head.hash, head.header.end, number, pack_replica(head.replica)
+
+
 def _row(change: Change) -> tuple[object, ...]:
-    """What the table has of a change, but for library and position."""
+    """What the table has of a change, beside library and position."""
     header = change.header
     deps = _encode(header.deps) if header.deps else None
     return (
-        *(pack_replica(header.replica), header.seq, change.hash, deps, header.clock, header.n),
-        *(header.at, bytes.fromhex(header.epoch), change.signature, change.body),
+        *(pack_replica(header.replica), header.seq, change.hash, header.prev, deps, header.clock),
+        *(header.n, header.at, bytes.fromhex(header.epoch), header.device or None),
+        *(change.signature, change.body),
     )
 
 
 def _read(row: Any) -> Change:
-    _, replica, device, seq, prev, deps, clock, n, at, epoch, signature, body, own = row
+    _, replica, seq, own, prev, deps, clock, n, at, epoch, device, signature, body = row
     header = Header(
         replica=read_replica(replica),
         seq=seq,
@@ -366,7 +380,7 @@ def _read(row: Any) -> Change:
         n=n,
         at=at,
         epoch=epoch.hex(),
-        device=device if seq == 1 else "",
+        device=device or "",
         body=sha256(body).digest(),
     )
     change = Change(header, signature, body)

@@ -4,9 +4,10 @@ They stand in a schema of their own.  ``libraries`` has the numbers under which 
 elsewhere, and its row is the lock for writing to that: ``last`` is the position of its last change, ``tick``
 counts the transactions that set something aside or kept a receipt, ``octets`` is what it takes, roughly.
 No foreign keys: all that is written stands under that lock.
-A replica's id is stored as the signed number that its 8 bytes are.  ``prev`` is the hash of the row before
-(of a replica's first change, the replica's salt).  What is sealed does not compress, so bodies are stored
-as they are.
+A replica's id is stored as the signed number that its 8 bytes are.  A row of ``changes`` is all that there is
+to know of a change (but for the hash of its body), so that none is read by a join: how that would be planned
+depends on statistics that PostgreSQL gathers late.  What is sealed does not compress, so bodies are stored as
+they are.
 """
 
 from __future__ import annotations
@@ -53,7 +54,6 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         library INTEGER NOT NULL,
         replica BIGINT NOT NULL,
         device TEXT NOT NULL,
-        salt BYTEA NOT NULL,
         seq BIGINT NOT NULL,
         hash BYTEA NOT NULL,
         ends BIGINT NOT NULL,
@@ -66,11 +66,13 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         replica BIGINT NOT NULL,
         seq BIGINT NOT NULL,
         hash BYTEA NOT NULL,
+        prev BYTEA NOT NULL,
         deps BYTEA,
         clock BIGINT NOT NULL,
         n BIGINT NOT NULL,
         at BIGINT NOT NULL,
         epoch BYTEA NOT NULL,
+        device TEXT,
         signature BYTEA NOT NULL,
         body BYTEA NOT NULL,
         PRIMARY KEY (library, position),

@@ -89,8 +89,8 @@ def _somebody() -> str:
         return "nobody"
 
 
-def short_folder() -> Path:
+def short_folder(parent: Path = Path("/tmp")) -> Path:
     """A new folder with a path that leaves room for a socket's name, which others may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="limpg-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="limpg-", dir=parent if parent.is_dir() else None))
     folder.chmod(0o755)
     return folder

@@ -207,7 +207,7 @@ def test_a_library_that_another_process_removed_takes_nothing(start: Callable[[]
     gate = Gate(here)
     assert there.registry.remove(LIBRARY)
     vouch(there)
-    for ask in (lambda: gate.take(writers()[0].write()), gate.log.fresh, gate.log.replicas):
+    for ask in (lambda: gate.take(writers()[0].write()), gate.log.fresh):
         with pytest.raises(StoreError, match="removed"):
             ask()
 
@@ -224,6 +224,23 @@ def test_who_holds_a_library_for_too_long_is_not_waited_for(
         other.take(change)
     assert other.take(change).entered
     one.close()
+
+
+def test_what_comes_while_a_log_is_opened_is_told_once(start: Callable[[], Process]) -> None:
+    here, there = start().storage, start().storage
+    vouch(here)
+    gate, author = Gate(here), writers()[0]
+    gate.take(author.write())
+    other = there.open(LIBRARY)
+    change = author.write()
+    gate.take(change)
+    # All that is asked of it is as of one moment, and fresh what comes after.
+    assert [row.head.seq for row in other.replicas().values()] == [1]
+    assert (other.last_position(), len(other.history(0, 9))) == (1, 1)
+    assert other.fresh().changes == [(2, change)]
+    assert [row.head.seq for row in other.replicas().values()] == [2]
+    assert (other.last_position(), len(other.history(0, 9))) == (2, 2)
+    assert other.octets() == gate.log.octets()
 
 
 # PostgreSQL goes, and comes back

@@ -417,3 +417,60 @@ def test_of_what_is_heard_only_removals_by_who_was_ever_introduced_count() -> No
         ledger.hear(word.change, word.author, word.body)
     assert ledger.duties(a.device, set()) == NOTHING
     assert names(ledger) == "abc"
+
+
+def test_a_server_is_known_to_all_and_is_no_member() -> None:
+    world, (a, b, _) = library_of("abc")
+    b.serve("s", "Cellar", "192.0.2.9:4241")
+    ledger = world.all()
+    assert names(ledger) == "abc"
+    (server,) = ledger.servers.values()
+    assert server == (device("s"), certificate("s"), "Cellar", ("192.0.2.9:4241",), True)
+    assert ledger.peers.keys() == ledger.members.keys() | {device("s")}
+    # It has no part in anything: its certificate checks no signature, and no key is due to it.
+    assert device("s") not in ledger.certificates
+    assert ledger.duties(a.device, {epoch("x")}, [epoch("x")]).wraps[epoch("x")] == sorted(
+        ledger.members.keys() - {a.device}
+    )
+    s = Pen(world, "s")
+    s.introduce("x")
+    s.serve("y", "", "")
+    assert names(world.all()) == "abc"
+    assert world.all().servers.keys() == {device("s")}
+
+
+def test_a_server_that_was_removed_is_none_and_makes_no_epoch_wrong() -> None:
+    world, (a, b) = library_of("ab")
+    a.serve("s", "Cellar", "192.0.2.9:4241")
+    a.announce("first")
+    b.read(a)
+    b.remove("s", saw={})
+    a.read(b)
+    ledger = world.all()
+    assert not ledger.servers
+    assert ledger.removed[device("s")].by == b.device
+    assert not ledger.duties(a.device, {epoch("first")}).new_epoch
+    a.serve("s", "Cellar", "192.0.2.9:4241")
+    assert not world.all().servers
+
+
+def test_what_a_removed_device_says_of_servers_beyond_its_removal_is_void() -> None:
+    world, (a, _, c) = library_of("abc")
+    c.serve("s", "Cellar", "192.0.2.9:4241")
+    a.read(c)
+    a.remove("c")
+    c.serve("t", "Trap", "192.0.2.66:4241")
+    c.serve("s", "Elsewhere", "192.0.2.66:4241")
+    (server,) = world.all().servers.values()
+    assert (server.name, server.addresses) == ("Cellar", ("192.0.2.9:4241",))
+
+
+def test_odd_documents_of_servers_mean_nothing() -> None:
+    world, (a, _) = library_of("ab")
+    a.write("server", device("s"), ["certificate", "=", text_of(certificate("t"))])
+    a.write("server", device("s"), ["certificate", "=", 7])
+    a.write("server", device("s"), ["name", "=", ["Cellar"]])
+    a.write("server", device("s"), ["addresses", "=", "192.0.2.9:4241"])
+    a.write("server", device("b"), ["certificate", "=", text_of(certificate("b"))])
+    assert not world.all().servers  # a member is none
+    assert names(world.all()) == "ab"

@@ -585,4 +585,4 @@ def test_secrets_are_in_no_repr() -> None:
 
 
 def test_verbs_are_few() -> None:
-    assert set(VERBS) == {"PAIR", "MAC", "ACCEPT", "KEYS", "KTHX", "NOWAI"}
+    assert set(VERBS) == {"PAIR", "MAC", "ACCEPT", "KEYS", "VOUCH", "KTHX", "NOWAI"}

@@ -133,6 +133,15 @@ class Pen:
         """Say where this device listens."""
         self.write("device", self.device, ["addresses", "=", list(addresses)])
 
+    def serve(self, name: str, called: str, address: str) -> None:
+        """Let a server be known."""
+        ops = (
+            ["certificate", text_of(certificate(name))],
+            ["name", called],
+            ["addresses", [address]],
+        )
+        self.write("server", device(name), *([field, "=", value] for field, value in ops))
+
     def saw(self, name: str) -> dict[str, int]:
         """The last counters that this device has read of another."""
         words = [self.world.words[n] for n in self.seen]
