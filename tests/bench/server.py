@@ -110,13 +110,16 @@ class Bench:
     def ingest(self, libraries: int, seconds: float) -> None:
         """Each library has one device that writes as fast as the server takes it."""
         for ahead, name in ((1, "ingest one"), (16, "ingest many")):
-            with self._server(dict.fromkeys(range(libraries), 1), 2) as (_, loads):
+            with self._server(dict.fromkeys(range(libraries), 1), 2) as (running, loads):
                 for number, load in enumerate(loads):
                     load.ask("writers", [[n, 0] for n in range(number, libraries, len(loads))])
+                began = running.used()
                 for load in loads:
                     load.post("flood", seconds, ahead)
                 answers = [load.answers()[-1] for load in loads]
+                work = (running.used() - began) / sum(changes for changes, _, _ in answers)
                 self.note(name, sum(changes / took for changes, took, _ in answers))
+                self.note(f"{name} work", work * 1e3)
                 if ahead == 1:
                     waits = sorted(wait for _, _, found in answers for wait in found)
                     self.note("ingest wait", percentile(waits, 0.5) * 1e3)
@@ -203,10 +206,12 @@ def figures(found: dict[str, list[float]], chosen: argparse.Namespace) -> list[F
             found.get("ingest one", []),
             "> 2,000",
         ),
+        Figure("  the server's processor for each", "ms", found.get("ingest one work", [])),
         Figure("  median wait", "ms", found.get("ingest wait", [])),
         Figure(
             "ingest, 16 changes under way in each", "/s", found.get("ingest many", []), "> 2,000"
         ),
+        Figure("  the server's processor for each", "ms", found.get("ingest many work", [])),
         Figure("kill -9 under load", "", found.get("killed", []), "50"),
         Figure("  changes acknowledged", "", found.get("acknowledged", [])),
         Figure("  of those lost", "", found.get("lost", []), "0"),
