@@ -3,7 +3,7 @@
     python3 packaging/bootstrap.py run [limnotes arguments]
     python3 packaging/bootstrap.py server [limserver arguments]
     python3 packaging/bootstrap.py test [pytest arguments]
-    python3 packaging/bootstrap.py bench [core|sync] [arguments]
+    python3 packaging/bootstrap.py bench [core|sync|server] [arguments]
 
 With LIMNOTES_COMPILE=1 they use the core of liblim compiled by mypyc, which needs a C compiler; its test
 is that of the core only.
@@ -35,7 +35,8 @@ NO_SCREEN = f"""\
 There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).
 To sync without a window: {SCRIPT} run --headless"""
 
-TESTED = {"gui", "postgres", "test"}
+TESTED = {"gui", "postgres", "server", "test"}
+BENCHES = {"core": {"bench"}, "sync": {"bench", "gui"}, "server": {"postgres", "server"}}
 
 # What `test` runs before pytest.
 CHECKS = (
@@ -67,7 +68,7 @@ def run(arguments: list[str]) -> int:
 def server(arguments: list[str]) -> int:
     """Start ``limserver`` with `arguments`; without, serve what is in the folder where it keeps its data."""
     wanted = any(argument.startswith("--database") for argument in arguments)
-    prepare({"postgres"} if wanted else set())
+    prepare({"postgres", "server"} if wanted else {"server"})
     return environment.become([environment.program("limserver"), *(arguments or ["run"])])
 
 
@@ -100,12 +101,12 @@ def test_compiled(python: str, arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure the core beside others, or the sync of the app, in an environment of their own."""
+    """Measure the core beside others, the sync of the app, or a server, in an environment of their own."""
     os.environ["LIMNOTES_VENV"] = f"{environment.folder()}-bench"
     kind = "core"
-    if arguments[:1] in (["core"], ["sync"]):
+    if arguments and arguments[0] in BENCHES:
         kind, *arguments = arguments
-    python = prepare({"bench"} if kind == "core" else {"bench", "gui"})
+    python = prepare(BENCHES[kind])
     if kind == "core" and wants_compiled():
         arguments = ["--compiled", environment.compiled(), *arguments]
     return environment.become([python, "-m", f"tests.bench.{kind}", *arguments], environment.ROOT)
@@ -161,7 +162,8 @@ COMMANDS = {
     "server": Command(server, "start a server; arguments are passed on (try: server --help)"),
     "test": Command(test, "run all checks and tests; with arguments, only pytest with these"),
     "bench": Command(
-        bench, "measure liblim's core beside loro and pycrdt; bench sync: the sync of the app"
+        bench,
+        "measure liblim's core beside loro and pycrdt; bench sync: the app's sync; bench server: a server",
     ),
     "screenshots": Command(screenshots, "make the pictures of the README again"),
     "update": Command(update, "refresh the pinned versions in packaging/constraints.txt"),

@@ -12,7 +12,7 @@ from liblim.admission import Outcome
 from liblim.change import Change, Range
 from liblim.errors import LimError, SignatureError
 from liblim.net.address import Address
-from liblim.net.dial import other_end
+from liblim.net.dial import cut, other_end
 from liblim.net.timing import Timing
 from liblim.receipt import Receipt
 from liblim.sync import (
@@ -27,6 +27,7 @@ from liblim.sync import (
     refusal,
 )
 from liblim.sync.messages import Kthxbye, Nowai
+from liblim.sync.outbox import ROOM
 
 CHUNK = 64 * 1024
 """Bytes read and decoded at a time: a few milliseconds of work."""
@@ -142,7 +143,7 @@ class Link:
             working.cancel()
             await asyncio.wait([working])
             self._stop_timer()
-            self._writer.transport.abort()
+            cut(self._writer)
             self.over.set()
 
     # In
@@ -283,7 +284,7 @@ class Link:
 
     def drop(self) -> None:
         """Close the connection without a word."""
-        self._writer.transport.abort()
+        cut(self._writer)
 
     def _pump(self) -> None:
         """After anything was put into the session: let out what it has to say."""
@@ -316,14 +317,15 @@ class Link:
                 while data := self.session.data_to_send():
                     self._writer.write(data)
                     await self._writer.drain()
-                    await asyncio.sleep(0)
+                    if len(data) >= ROOM:
+                        await asyncio.sleep(0)
                 if self.session.state is State.CLOSED:
                     return
         except OSError:
             return  # the reader is told, too
         except Exception:
             _log.exception("a link failed")
-            self._writer.transport.abort()
+            cut(self._writer)
 
     # Time
 
@@ -353,7 +355,7 @@ class Link:
     def _tick(self) -> None:
         self._timer = None
         if self.closed is not None:
-            self._writer.transport.abort()
+            cut(self._writer)
             return
         now = self._loop.time()
         self._watch_writing(now)
@@ -367,7 +369,7 @@ class Link:
             self._unsent, self._unsent_since = unsent, now
         elif now >= self._unsent_since + self._timing.write:
             self.session.refuse(refusal("too-slow", f"{self._timing.write:g}"))
-            self._writer.transport.abort()
+            cut(self._writer)
 
 
 def _mistake(error: Exception) -> LimError:

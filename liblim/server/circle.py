@@ -16,6 +16,7 @@ from liblim.net.link import Forked, Link, Notice
 from liblim.net.timing import Timing
 from liblim.receipt import Receipt
 from liblim.server.limits import Limits, Paced
+from liblim.server.metrics import Counts
 from liblim.server.served import ServedLibrary
 from liblim.server.stores import Standing
 from liblim.sync import Claims, Closed, Heard, Ready, Session, Vouch, Vouches, refusal
@@ -39,6 +40,7 @@ class Terms(NamedTuple):
     agent: str
     timing: Timing
     limits: Limits
+    counts: Counts
 
 
 class Registrar(Protocol):
@@ -97,7 +99,7 @@ class Circle:
         )
         session.recall = lambda: self._holdings.recall(device)
         link = Link(
-            Paced(self.served, terms.limits),
+            Paced(self.served, terms.limits, terms.counts),
             session,
             streams,
             self,
@@ -189,6 +191,7 @@ class Circle:
         _log.info("library %s: device %s is connected", self.served.library, link.device)
 
     def _closed(self, link: Link, closed: Closed) -> None:
+        self._terms.counts.end(link.session, closed.code)
         belief = link.session.belief
         if belief is not None and link.ready:
             # So that it need not list all its heads when it comes again.

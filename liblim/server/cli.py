@@ -19,6 +19,8 @@ from liblim.server.checking import Checked, check
 from liblim.server.inviting import HOURS, TRIES, invite
 from liblim.server.keyless import Vouched
 from liblim.server.limits import Limits
+from liblim.server.logs import log_to_stderr
+from liblim.server.metrics import Monitor
 from liblim.server.resources import bound_buffers, raise_file_limit
 from liblim.server.server import Server, identity_of
 from liblim.server.stores import Standing, Storage
@@ -116,6 +118,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", default="Server", help="what devices call it at first")
     parser.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        default="",
+        help="answer /metrics (Prometheus) and /healthz there; 127.0.0.1:9241, say (default: not)",
+    )
+    parser.add_argument("--json-logs", action="store_true", help="log a JSON object a line")
+    parser.add_argument(
         "--library-mib",
         type=int,
         default=standard.octets // 2**20,
@@ -151,7 +160,7 @@ def _init(storage: Storage, arguments: argparse.Namespace) -> int:
 
 
 def _run(storage: Storage, arguments: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(as_json=arguments.json_logs)
     host, port = "", PORT
     if arguments.listen:
         host, port = parse_address(arguments.listen, PORT)
@@ -165,14 +174,18 @@ def _run(storage: Storage, arguments: argparse.Namespace) -> int:
     if lacking:
         _log.warning("%s", lacking)
     with storage.writing(), bound_buffers():
-        asyncio.run(_serve(storage, arguments.name, Address(host, port), limits))
+        metrics = parse_address(arguments.metrics) if arguments.metrics else None
+        asyncio.run(_serve(storage, arguments.name, Address(host, port), metrics, limits))
     return 0
 
 
-async def _serve(storage: Storage, name: str, where: Address, limits: Limits) -> None:
+async def _serve(
+    storage: Storage, name: str, where: Address, metrics: Address | None, limits: Limits
+) -> None:
     identity = await asyncio.to_thread(identity_of, storage.registry)
     agent = f"limserver/{version('limnotes')}"
     server = Server(storage, identity, name=name, agent=agent, limits=limits)
+    monitor = Monitor(server) if metrics else None
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -180,6 +193,8 @@ async def _serve(storage: Storage, name: str, where: Address, limits: Limits) ->
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
     try:
+        if monitor is not None and metrics is not None:
+            print(f"Metrics: http://{await monitor.open(metrics)}/metrics")
         found = await server.start(*where)
         await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
         print(f"limserver serves {len(server.shelf.libraries)} libraries at {_place(found)}.")
@@ -188,6 +203,8 @@ async def _serve(storage: Storage, name: str, where: Address, limits: Limits) ->
         await stopped.wait()
     finally:
         await server.stop()
+        if monitor is not None:
+            await monitor.close()
 
 
 def _place(found: Address) -> str:

@@ -158,6 +158,7 @@ class Door:
             raise refusal("not-served")
 
     async def _send_away(self, streams: Streams, why: ProtocolError) -> None:
+        self._terms.counts.ended[why.code] += 1
         if self._farewells >= MAX_FAREWELLS:
             streams[1].transport.abort()
             return

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from liblim.admission import Outcome
 from liblim.change import Change, Range
+from liblim.server.metrics import Counts
 from liblim.server.served import ServedLibrary
 
 MAX_REST = 5.0
@@ -38,9 +39,9 @@ class Paced:
     Nothing is read meanwhile, so that the other end has to wait, and no memory is taken.
     """
 
-    def __init__(self, served: ServedLibrary, limits: Limits) -> None:
+    def __init__(self, served: ServedLibrary, limits: Limits, counts: Counts) -> None:
         """Begin with a burst to spare."""
-        self._served = served
+        self._served, self._counts = served, counts
         self._rate, self._burst = limits.changes, limits.burst
         self._loop = asyncio.get_running_loop()
         self._paid_until = float("-inf")
@@ -52,7 +53,11 @@ class Paced:
         self._paid_until += len(changes) / self._rate
         if self._paid_until > now:
             await asyncio.sleep(min(self._paid_until - now, MAX_REST))
-        return await self._served.receive(changes)
+            now = self._loop.time()
+        receipt = await self._served.receive(changes)
+        self._counts.commits += 1
+        self._counts.commit_seconds += self._loop.time() - now
+        return receipt
 
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log."""

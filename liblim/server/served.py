@@ -20,6 +20,11 @@ from liblim.server.keyless import Vouched
 from liblim.server.stores import Log, Storage
 from liblim.sync import refusal
 
+MEASURE = 2**20
+"""Bytes that may enter a log until what it takes is measured again."""
+OVERHEAD = 400
+"""Bytes that a change takes beside its body, roughly."""
+
 R = TypeVar("R")
 
 _decoder = msgspec.json.Decoder(Receipt)
@@ -52,6 +57,8 @@ class ServedLibrary:
         self.count = sum(head.seq for head in self.heads.values())
         self.position = log.last_position()
         self.octets = log.octets()
+        """Bytes that the log took when that was last measured, which would slow down every commit."""
+        self._unmeasured = 0
         self.receipts = [_decoder.decode(packed) for packed, _ in log.receipts()]
         """Those that were kept when it was opened."""
         self._digest = ""
@@ -94,8 +101,9 @@ class ServedLibrary:
 
         Raises StoreError, or ProtocolError where the library takes too much room; then none was admitted.
         """
-        if self.octets >= self._most:
-            held, most = self.octets // 2**20, self._most // 2**20
+        octets = self.octets + self._unmeasured
+        if octets >= self._most:
+            held, most = octets // 2**20, self._most // 2**20
             raise refusal("over-limit", f"it takes {held} MiB, and may take {most} MiB")
         return await self._finish(self._take_in(changes))
 
@@ -109,11 +117,17 @@ class ServedLibrary:
     async def _take_in(
         self, changes: Sequence[Change], introduced: Collection[str] = ()
     ) -> Outcome:
-        def admit() -> tuple[Outcome, int]:
-            return self._admission.admit(changes, introduced=introduced), self._log.octets()
+        def admit() -> tuple[Outcome, int | None]:
+            outcome = self._admission.admit(changes, introduced=introduced)
+            self._unmeasured += sum(
+                OVERHEAD + len(new.change.body or b"") for new in outcome.entered
+            )
+            return outcome, self._log.octets() if self._unmeasured >= MEASURE else None
 
         async with self._turn:
-            outcome, self.octets = await self._on_thread(admit)
+            outcome, octets = await self._on_thread(admit)
+            if octets is not None:
+                self.octets, self._unmeasured = octets, 0
             self._settle(outcome)
         return outcome
 

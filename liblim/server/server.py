@@ -18,6 +18,7 @@ from liblim.server.circle import Terms
 from liblim.server.door import Door
 from liblim.server.inviting import Inviter
 from liblim.server.limits import Limits
+from liblim.server.metrics import Counts
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Registry, Storage
 from liblim.trust import Identity
@@ -68,7 +69,7 @@ class Server:
     ) -> None:
         """Serve under a name, with a key that is the storage's own."""
         self.listening: Address | None = None
-        self.terms = Terms(name, agent, timing or Timing(), limits or Limits())
+        self.terms = Terms(name, agent, timing or Timing(), limits or Limits(), Counts())
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="limserver-store")
         self._chores: set[asyncio.Task[None]] = set()
         context = server_context(identity, ())

@@ -123,5 +123,8 @@ class Route:
         """Take no further part."""
         if self in self._claims.routes:
             self._claims.routes.remove(self)
+            # Of many sessions that end at once most kept nobody waiting.
+            waited_for = self.claimed or self.coming or self.wanted
             self.coming = {}
-            self._claims.on_free()
+            if waited_for:
+                self._claims.on_free()

@@ -213,10 +213,9 @@ class Outbox:
     def _next_news(self) -> Message | None:
         if self._untold:
             return self._ihaz(self._take(list(self._untold)))
-        # While receipts are due anyway, more pushes may follow: the digest can wait for the last.
-        if self._stale and not self._unacknowledged:
-            return self._ihaz([])
-        return None
+        # Right behind what was pushed: so it needs no line of its own, and the peer knows as soon as it has
+        # committed that it holds all.
+        return self._ihaz([]) if self._stale else None
 
     def _take(self, replicas: list[str]) -> list[Entry]:
         entries = [Entry(replica, *self._log.heads[replica]) for replica in replicas[:MAX_HEADS]]

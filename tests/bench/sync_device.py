@@ -216,7 +216,7 @@ class Device:
         return self.service._opened.database
 
 
-async def serve(device: Device) -> None:
+async def serve(device: Any) -> None:
     """Carry out what standard input asks for."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()

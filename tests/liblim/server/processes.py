@@ -34,9 +34,10 @@ def code_for(data: Path) -> str:
 class Process:
     """One that serves, until the end of the block."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, *options: str) -> None:
         self.data = data
         self.address = Address("127.0.0.1", port)
+        self.options = options
         self.log = data.with_suffix(".log")
 
     def start(self) -> None:
@@ -44,7 +45,7 @@ class Process:
         command = [sys.executable, "-u", "-m", "liblim.server.cli", "--data", str(self.data)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "run", "--listen", str(self.address)],
+                [*command, "run", "--listen", str(self.address), *self.options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,

@@ -13,6 +13,7 @@ from liblim.errors import LimError
 from liblim.net.dial import dial
 from liblim.net.tls import PAIR, SYNC, client_context
 from liblim.server.limits import Limits, Paced
+from liblim.server.metrics import Counts
 from liblim.server.stores import Standing
 from liblim.sync.messages import PROTOCOL, Ihaz, Kthx, Message, Nowai, Ohai, Ucanhaz, Vouch
 from liblim.trust import Identity, LibraryKeys
@@ -240,7 +241,7 @@ def test_who_brings_changes_too_fast_is_read_later(monkeypatch: pytest.MonkeyPat
             rested.append(seconds)
 
         monkeypatch.setattr("liblim.server.limits.asyncio.sleep", rest)
-        paced = Paced(Nothing(), Limits(changes=100.0, burst=50))  # type: ignore[arg-type]
+        paced = Paced(Nothing(), Limits(changes=100.0, burst=50), Counts())  # type: ignore[arg-type]
         now = paced._loop.time()
         monkeypatch.setattr(paced._loop, "time", lambda: now)
         change = Author(library_keys()).write("x")
