@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
-from liblim.admission import Receipt
+from liblim.admission import Outcome
 from liblim.change import Change, Head, Range
 from liblim.net.address import parse_address
 from liblim.net.dial import dial
@@ -87,7 +87,7 @@ class Writer:
 
     # What a link wants
 
-    async def receive(self, changes: Sequence[Change]) -> Receipt:
+    async def receive(self, changes: Sequence[Change]) -> Outcome:
         """Take changes."""
         assert self._link is not None
         self._link.committed(self.log.add(changes))
