@@ -91,7 +91,7 @@ class Writer:
         """Take changes."""
         assert self._link is not None
         self._link.committed(self.log.add(changes))
-        return Receipt([], 0, 0)
+        return Outcome([], 0, 0)
 
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log."""
