@@ -143,12 +143,18 @@ class PassedOn(Simulated):
 
 
 class KeylessShell(AtOnce):
-    """A log without keys: whoever wrote in it may be a member, for all that can be known here."""
+    """A log without keys: whoever wrote in it or connects may be a member, for all that is known here."""
+
+    def __init__(self, device: Device) -> None:
+        super().__init__(device)
+        self._around = device.world.devices
 
     @property
     def ledger(self) -> Any:
         """Those that are taken for members."""
-        return SimpleNamespace(members={who.device: None for who in self.core.authors.values()})
+        names = [who.device for who in self.core.authors.values()]
+        names += [device.identity.device for device in self._around]
+        return SimpleNamespace(members=dict.fromkeys(names))
 
     @property
     def keys(self) -> Any:
