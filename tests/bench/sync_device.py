@@ -142,6 +142,12 @@ class Device:
         await self._until(lambda: any(device.identical for device in self.service.status().devices))
         return perf_counter()
 
+    async def all_identical(self, count: int) -> None:
+        """Wait until so many others are there, and all are shown as identical."""
+        await self._until(
+            lambda: [device.identical for device in self.service.status().devices] == [True] * count
+        )
+
     async def connected(self) -> None:
         """Wait until the other device is connected."""
         await self._until(lambda: any(device.connected for device in self.service.status().devices))
