@@ -155,12 +155,13 @@ class Bench:
         place = self._place()
         try:
             with tempfile.TemporaryDirectory(prefix="limserver-bench-") as folder:
-                served, directly = first_sync(place, self._processes, Path(folder), notes)
+                found = first_sync(place, self._processes, Path(folder), notes)
         finally:
             place.drop()
-        self.note("first sync", served)
-        self.note("first sync directly", directly)
-        self.note("first sync ratio", served / directly)
+        for served, directly in found:
+            self.note("first sync", served)
+            self.note("first sync directly", directly)
+            self.note("first sync ratio", served / directly)
 
     def growth(self, sizes: Sequence[int]) -> None:
         """The cost of one change in libraries of several sizes."""

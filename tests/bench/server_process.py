@@ -48,7 +48,7 @@ def postgres() -> Iterator[Callable[[], Place]]:
     if programs is None:
         sys.exit("PostgreSQL is not installed (Debian: apt-get install postgresql).")
     folder = short_folder()
-    cluster = Cluster(folder, programs)
+    cluster = Cluster(folder, programs, safe=True)
 
     def place() -> Place:
         address = cluster.new_database()

@@ -7,6 +7,7 @@ Reads a JSON array a line, ``[task, arguments …]``, and answers each with one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import random
@@ -228,7 +229,8 @@ async def serve(device: Any) -> None:
     def read() -> None:
         for line in sys.stdin:
             loop.call_soon_threadsafe(lines.put_nowait, line)
-        loop.call_soon_threadsafe(lines.put_nowait, '["end"]')
+        with contextlib.suppress(RuntimeError):  # all was done, and the loop is closed
+            loop.call_soon_threadsafe(lines.put_nowait, '["end"]')
 
     threading.Thread(target=read, daemon=True).start()
     while True:
