@@ -114,7 +114,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--listen",
         metavar="HOST:PORT",
         default="",
-        help=f"where to listen (default: port {PORT} of all interfaces)",
+        help=f"where to listen; without a host on all interfaces (default: :{PORT})",
     )
     parser.add_argument("--name", default="Server", help="what devices call it at first")
     parser.add_argument(
@@ -162,7 +162,9 @@ def _init(storage: Storage, arguments: argparse.Namespace) -> int:
 def _run(storage: Storage, arguments: argparse.Namespace) -> int:
     log_to_stderr(as_json=arguments.json_logs)
     host, port = "", PORT
-    if arguments.listen:
+    if arguments.listen.startswith(":"):
+        port = parse_address(f"localhost{arguments.listen}").port
+    elif arguments.listen:
         host, port = parse_address(arguments.listen, PORT)
     limits = Limits()._replace(
         octets=arguments.library_mib * 2**20,

@@ -50,6 +50,8 @@ class Outbox:
         self._listing: Sequence[tuple[str, Head]] | None = None
         self._page = 0
         self._untold: dict[str, None] = {}
+        self._committed: dict[str, Head] = {}
+        """Heads that the peer gave or spoke of, and that were to be said as soon as they were committed."""
         self._pushes: deque[Change] = deque()
         self._unacknowledged: list[_Push] = []
         self._given: dict[str, Head] = {}
@@ -81,14 +83,19 @@ class Outbox:
     def acknowledge(self, changes: Iterable[Change]) -> None:
         """Say what we hold of these replicas, as their changes came and were dealt with."""
         for change in changes:
-            if change.replica in self._log.heads:
+            head = self._log.heads.get(change.replica)
+            # Mostly that was said already, while the log did what it has to do after a commit.
+            if head is not None and self._committed.pop(change.replica, None) != head:
                 self._untold[change.replica] = None
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Let the peer have changes that entered our log: push them, or else announce them."""
         self._stale = self._stale or bool(changes)
         for change in changes:
-            if self._belief.seq(change.replica) >= change.seq or not self._push(change):
+            if self._belief.seq(change.replica) >= change.seq:
+                self._untold[change.replica] = None
+                self._committed[change.replica] = Head(change.seq, change.hash)
+            elif not self._push(change):
                 self._untold[change.replica] = None
 
     def hand_on(self, receipt: Receipt) -> None:

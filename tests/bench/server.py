@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.bench import server_filling as filling
+from tests.bench.server_first import first_sync
 from tests.bench.server_process import Load, Place, Running, postgres, sqlite
 from tests.bench.sync import Figure, show
 
@@ -149,6 +150,19 @@ class Bench:
         self.note("acknowledged", sum(int(str(seq)) for _, seq, _ in told.values()))
         self.note("lost", lost)
 
+    def first_sync(self, notes: int) -> None:
+        """A device that gets many notes."""
+        place = self._place()
+        try:
+            with tempfile.TemporaryDirectory(prefix="limserver-bench-") as folder:
+                found = first_sync(place, self._processes, Path(folder), notes)
+        finally:
+            place.drop()
+        for served, directly in found:
+            self.note("first sync", served)
+            self.note("first sync directly", directly)
+            self.note("first sync ratio", served / directly)
+
     def growth(self, sizes: Sequence[int]) -> None:
         """The cost of one change in libraries of several sizes."""
         devices = dict.fromkeys(range(len(sizes)), 2)
@@ -212,6 +226,11 @@ def figures(found: dict[str, list[float]], chosen: argparse.Namespace) -> list[F
             "ingest, 16 changes under way in each", "/s", found.get("ingest many", []), "> 2,000"
         ),
         Figure("  the server's processor for each", "ms", found.get("ingest many work", [])),
+        Figure(f"first sync of {chosen.notes:,} notes", "s", found.get("first sync", [])),
+        Figure("  device to device", "s", found.get("first sync directly", [])),
+        Figure(
+            "    times that", "", found.get("first sync ratio", []), "< 1.2" if fast else "< 1.5"
+        ),
         Figure("kill -9 under load", "", found.get("killed", []), "50"),
         Figure("  changes acknowledged", "", found.get("acknowledged", [])),
         Figure("  of those lost", "", found.get("lost", []), "0"),
@@ -231,7 +250,7 @@ def figures(found: dict[str, list[float]], chosen: argparse.Namespace) -> list[F
     return [row for row in rows if row.values]
 
 
-PARTS = ("idle", "fan-out", "ingest", "crashes", "growth")
+PARTS = ("idle", "fan-out", "ingest", "first", "crashes", "growth")
 
 
 def measure(bench: Bench, chosen: argparse.Namespace) -> None:
@@ -240,6 +259,7 @@ def measure(bench: Bench, chosen: argparse.Namespace) -> None:
         "idle": lambda: bench.idle(chosen.devices),
         "fan-out": lambda: bench.fan_out(chosen.receivers, chosen.changes),
         "ingest": lambda: bench.ingest(chosen.libraries, chosen.seconds),
+        "first": lambda: bench.first_sync(chosen.notes),
         "crashes": lambda: bench.crashes(chosen.crashes, chosen.seed),
         "growth": lambda: bench.growth(chosen.sizes),
     }
@@ -259,6 +279,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=200, help="that each of them receives")
     parser.add_argument("--libraries", type=int, default=50, help="that are written to at once")
     parser.add_argument("--seconds", type=float, default=5.0, help="for which they are")
+    parser.add_argument("--notes", type=int, default=10_000, help="of a first sync")
     parser.add_argument("--crashes", type=int, default=50)
     parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000, 100_000])
     parser.add_argument("--seed", type=int, default=1)

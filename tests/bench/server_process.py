@@ -48,7 +48,7 @@ def postgres() -> Iterator[Callable[[], Place]]:
     if programs is None:
         sys.exit("PostgreSQL is not installed (Debian: apt-get install postgresql).")
     folder = short_folder()
-    cluster = Cluster(folder, programs)
+    cluster = Cluster(folder, programs, safe=True)
 
     def place() -> Place:
         address = cluster.new_database()
@@ -64,8 +64,8 @@ def postgres() -> Iterator[Callable[[], Place]]:
 class Running:
     """Server processes over one storage, until the end of the block."""
 
-    def __init__(self, place: Place, count: int, *options: str) -> None:
-        """Start them, and wait until they listen."""
+    def __init__(self, place: Place, count: int, *options: str, ports: Sequence[int] = ()) -> None:
+        """Start them, at these ports or any, and wait until they listen."""
         storage = place.open()
         try:
             from liblim.server.server import identity_of
@@ -74,7 +74,7 @@ class Running:
         finally:
             storage.close()
         command = [sys.executable, "-P", "-m", "liblim.server.cli", *place.options, "run"]
-        self._ports = [free_port() for _ in range(count)]
+        self.ports = list(ports) or [free_port() for _ in range(count)]
         self._processes = [
             subprocess.Popen(
                 [*command, "--listen", f"127.0.0.1:{port}", *options],
@@ -82,9 +82,9 @@ class Running:
                 stderr=subprocess.DEVNULL,
                 env=surroundings(),
             )
-            for port in self._ports
+            for port in self.ports
         ]
-        for port, process in zip(self._ports, self._processes, strict=True):
+        for port, process in zip(self.ports, self._processes, strict=True):
             _wait_for(port, process)
 
     def __enter__(self) -> Running:
@@ -98,7 +98,7 @@ class Running:
 
     def address(self, number: int) -> str:
         """Where a process listens; there are as many as one asks for."""
-        return f"127.0.0.1:{self._ports[number % len(self._ports)]}"
+        return f"127.0.0.1:{self.ports[number % len(self.ports)]}"
 
     def kill(self) -> None:
         """End all as a crash would."""

@@ -7,6 +7,7 @@ Reads a JSON array a line, ``[task, arguments …]``, and answers each with one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import random
@@ -144,6 +145,12 @@ class Device:
         await self._until(lambda: any(device.identical for device in self.service.status().devices))
         return perf_counter()
 
+    async def all_identical(self, count: int) -> None:
+        """Wait until so many others are there, and all are shown as identical."""
+        await self._until(
+            lambda: [device.identical for device in self.service.status().devices] == [True] * count
+        )
+
     async def connected(self) -> None:
         """Wait until the other device is connected."""
         await self._until(lambda: any(device.connected for device in self.service.status().devices))
@@ -224,7 +231,8 @@ async def serve(device: Any) -> None:
     def read() -> None:
         for line in sys.stdin:
             loop.call_soon_threadsafe(lines.put_nowait, line)
-        loop.call_soon_threadsafe(lines.put_nowait, '["end"]')
+        with contextlib.suppress(RuntimeError):  # all was done, and the loop is closed
+            loop.call_soon_threadsafe(lines.put_nowait, '["end"]')
 
     threading.Thread(target=read, daemon=True).start()
     while True:

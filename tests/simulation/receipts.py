@@ -154,7 +154,8 @@ class KeylessShell(AtOnce):
         """Those that are taken for members."""
         names = [who.device for who in self.core.authors.values()]
         names += [device.identity.device for device in self._around]
-        return SimpleNamespace(members=dict.fromkeys(names))
+        found = dict.fromkeys(names)
+        return SimpleNamespace(members=found, peers=found)
 
     @property
     def keys(self) -> Any:

@@ -227,6 +227,19 @@ def test_a_full_waiting_room_only_costs_another_request() -> None:
     converged(a, b)
 
 
+def test_what_was_acknowledged_at_its_commit_is_not_acknowledged_again() -> None:
+    a, b = paired(filled("a", 1), MemoryLog("b"))
+    run((a, b))
+    change = a.write("a")
+    b.session.receive_data(a.take(0), 0)
+    b.session.events()
+    b.session.committed(b.log.receive([change]), 0)
+    (receipt,) = messages(b.session.data_to_send())
+    assert isinstance(receipt, Kthx)
+    b.session.settled([change], 0)
+    assert not b.session.data_to_send()
+
+
 def test_duplicates_are_acknowledged() -> None:
     a, b = paired(filled("a", 2), MemoryLog("b"))
     run((a, b))
