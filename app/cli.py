@@ -259,6 +259,8 @@ def _run_command(options: Options, arguments: argparse.Namespace) -> int:
         wanted["text"] = " ".join(wanted.pop("words"))
     elif "text" in wanted:
         wanted["text"] = " ".join(wanted["text"]) or _read_input()
+    if arguments.command == "show" and arguments.json:
+        wanted["facts"] = True
     result = _ask_or_do(options, arguments.command, wanted)
     if getattr(arguments, "json", False):
         print(msgspec.json.format(msgspec.json.encode(result)).decode())

@@ -67,8 +67,11 @@ async def _new(service: Service, arguments: Arguments) -> Any:
 
 
 async def _show(service: Service, arguments: Arguments) -> Any:
-    await service.look()
+    """The text of a note; where ``facts`` are wanted, the row with the text and where the note is."""
     row = await find(service, arguments)
+    if not arguments.get("facts"):
+        return await service.notes.text(row.oid)
+    await service.look()
     note = await service.notes.open(row.oid)
     try:
         text, saved = str(note.body), service.notes.saved(note)

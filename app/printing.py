@@ -135,10 +135,6 @@ def _aside(found: Sequence[SetAside], now: float) -> None:
         print("'limnotes issue-again' writes them once more, as new changes.")
 
 
-def _show(result: dict[str, Any]) -> None:
-    _text(result["text"])
-
-
 def _log(result: list[Any]) -> None:
     now = time.time()
     for event in msgspec.convert(result, list[Event]):
@@ -153,7 +149,7 @@ PRINT: dict[str, Callable[[Any], None]] = {
     "status": _status,
     "new": _text,
     "list": _list,
-    "show": _show,
+    "show": _text,
     "append": _nothing,
     "remove": _text,
     "rename": _nothing,

@@ -30,7 +30,11 @@ from liblim.sync.messages import Kthxbye, Nowai
 from liblim.sync.outbox import ROOM
 
 CHUNK = 64 * 1024
-"""Bytes read, decoded and committed at a time: a few milliseconds of work."""
+"""Bytes read and decoded at a time: a few milliseconds of work."""
+TOGETHER = 256
+"""Changes that are committed together, more or less: a few milliseconds of work for the loop."""
+AHEAD = 2 * 1024 * 1024
+"""Bytes that are read while the database commits what came before."""
 MAX_UNPROVEN = 1024
 """Changes that may wait for the proof of the first of them."""
 MAX_UNPROVEN_BYTES = 4 * 1024 * 1024
@@ -103,7 +107,14 @@ class Link:
         self._timing = timing
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._todo: deque[Event] = deque()
+        self._arrived: deque[Arrived] = deque()
+        self._wanted: Wanted | None = None
+        self._some = asyncio.Event()
+        """Set while there is something to do."""
+        self._done = asyncio.Event()
+        """Set while there is not."""
+        self._done.set()
+        self._ahead = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._unproven: Sequence[Change] = ()
@@ -113,9 +124,11 @@ class Link:
     async def run(self) -> None:
         """Talk until the session is over and its last words are out.  Raises nothing."""
         writing = asyncio.ensure_future(self._write())
+        working = asyncio.ensure_future(self._work())
         try:
             self._pump()
             await self._read()
+            await self._done.wait()
             # The peer has closed, or will: what is left to say may still reach it.
             await writing
             self._writer.close()
@@ -124,9 +137,11 @@ class Link:
             pass  # it ended while being closed
         except Exception as error:
             _log.exception("a link failed")
-            self.refuse(LimError(f"This program made a mistake: {error!r}. Please report it."))
+            self.refuse(_mistake(error))
         finally:
             writing.cancel()
+            working.cancel()
+            await asyncio.wait([working])
             self._stop_timer()
             cut(self._writer)
             self.over.set()
@@ -134,8 +149,9 @@ class Link:
     # In
 
     async def _read(self) -> None:
-        """Read until the end; nothing is read while the database commits what came before.
+        """Read until the end, and not far ahead of what the database commits.
 
+        Where the peer asks for something, nothing is read until it is found: many questions cost no more.
         Whoever ends the session leaves it to the other end to close, and reads on meanwhile without
         looking: closing with unread input would cut off the last words.
         """
@@ -151,7 +167,11 @@ class Link:
                 self.session.receive_data(data, now)
             else:
                 self.session.eof(now)
-            await self._work()
+            self._pump()
+            self._ahead += len(data)
+            if self._wanted is not None or self._ahead > AHEAD:
+                await self._done.wait()
+                self._ahead = 0
             if not data:
                 return
             # A read that finds bytes at once does not let others have their turn.
@@ -159,22 +179,41 @@ class Link:
 
     async def _work(self) -> None:
         """Do what the session wants of the database."""
-        self._pump()
-        while self._todo:
-            try:
-                await self._handle(self._todo.popleft())
-            except LimError as error:
-                self.session.refuse(error)
+        while True:
+            await self._some.wait()
+            while self._arrived or self._wanted:
+                try:
+                    await self._give()
+                    await self._take_some()
+                except LimError as error:
+                    self._arrived.clear()  # what came behind is of no use, or comes again
+                    self.session.refuse(error)
+                except Exception as error:
+                    _log.exception("a link failed")
+                    self._arrived.clear()
+                    self.session.refuse(_mistake(error))
+                self._pump()
+            self._some.clear()
+            self._done.set()
+
+    async def _give(self) -> None:
+        """Read what the peer wants; what it wanted before it does not want any more."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            request, ranges, number, octets = wanted
+            found = await self._database.read(ranges, number, octets)
+            self.session.supply(request, found, self._loop.time())
             self._pump()
 
-    async def _handle(self, event: Event) -> None:
-        match event:
-            case Arrived(changes):
-                await self._take(changes)
-                self.session.settled(changes, self._loop.time())
-            case Wanted(request, ranges, changes=number, octets=octets):
-                found = await self._database.read(ranges, number, octets)
-                self.session.supply(request, found, self._loop.time())
+    async def _take_some(self) -> None:
+        """Commit what has come.  The slower the disk, the more that is, and it shares one flush of it."""
+        batches: list[list[Change]] = []
+        while self._arrived and sum(map(len, batches)) < TOGETHER:
+            batches.append(self._arrived.popleft().changes)
+        if batches:
+            await self._take([change for batch in batches for change in batch])
+            for batch in batches:
+                self.session.settled(batch, self._loop.time())
 
     async def _take(self, changes: Sequence[Change]) -> None:
         """Put changes into the database.  Raises ChangeError where one is refused, and StoreError.
@@ -249,8 +288,14 @@ class Link:
             elif isinstance(event, Closed):
                 self.closed = event
                 self._stop_timer()  # from here on it is for the last words
-            self._todo.append(event)
+            elif isinstance(event, Arrived):
+                self._arrived.append(event)
+            elif isinstance(event, Wanted):
+                self._wanted = event
             self._owner.noticed(self, event)
+        if self._arrived or self._wanted:
+            self._some.set()
+            self._done.clear()
         self._wake.set()
         self._set_timer()
         self._owner.changed()
@@ -319,3 +364,7 @@ class Link:
         elif now >= self._unsent_since + self._timing.write:
             self.session.refuse(refusal("too-slow", f"{self._timing.write:g}"))
             cut(self._writer)
+
+
+def _mistake(error: Exception) -> LimError:
+    return LimError(f"This program made a mistake: {error!r}. Please report it.")

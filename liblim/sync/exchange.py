@@ -118,9 +118,13 @@ class Exchange:
     def _stated(self, message: Ihaz | Kthx) -> None:
         self._owing, self._hangs = None, False
         self.count, self.digest = message.count, message.digest
+        self._compare()
+        self.outbox.heard()
+
+    def _compare(self) -> None:
         if self.identical:
             self.belief.assume_equal()
-        self.outbox.heard()
+            self._recalled = False
 
     def icanhaz(self, message: Icanhaz) -> None:
         """Have the shell read what the peer asks for; if we hold none of it, say what we hold."""
@@ -151,9 +155,7 @@ class Exchange:
         if any(self.belief.seq(change.replica) >= change.seq for change in changes):
             self._pull.encourage()
         self._audits = 0
-        if self.identical:
-            # It said so before, of what we have only now: by way of another peer.
-            self.belief.assume_equal()
+        self._compare()  # it may have said so before, of what came only now, by way of another peer
         self.outbox.committed(changes)
 
     def settled(self, changes: Sequence[Change], now: float) -> None:
@@ -242,6 +244,11 @@ class Exchange:
     def identical(self) -> bool:
         """Whether the peer last said that it has exactly the changes that we have now."""
         return self.count == self._log.count and self.digest == self._log.digest
+
+    @property
+    def proven(self) -> bool:
+        """Whether all heads of the peer are known by what it said on this connection."""
+        return self.belief.complete and not self._recalled
 
     @property
     def committing(self) -> bool:

@@ -338,18 +338,18 @@ class Session:
     @property
     def we_lack(self) -> int | None:
         """How many of its changes we do not hold; ``None`` until it has listed them."""
-        return self.belief.we_lack if self.belief else None
+        belief = self._exchange.belief
+        return belief.we_lack if belief.complete and self.count is not None else None
 
     @property
     def they_lack(self) -> int | None:
-        """How many of our changes it does not hold; ``None`` until it has listed its own."""
+        """How many of our changes it does not hold; ``None`` until that is certain."""
         return self.belief.they_lack if self.belief else None
 
     @property
     def belief(self) -> Belief | None:
-        """What the peer holds; ``None`` until it has listed it."""
-        belief = self._exchange.belief
-        return belief if belief.complete else None
+        """What the peer holds; ``None`` until that is certain by its own word on this connection."""
+        return self._exchange.belief if self._exchange.proven else None
 
     def lists_beyond(self, change: Change) -> bool:
         """Whether the peer holds later changes of that one's replica, by its own word."""

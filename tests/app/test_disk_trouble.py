@@ -123,7 +123,7 @@ async def test_a_start_on_a_full_disk(place: Place, monkeypatch: pytest.MonkeyPa
     await lap.notes.close(note)
     await asyncio.wait_for(asyncio.gather(*lap._tasks), 15)
     shown = await asyncio.to_thread(control.ask, lap._folder, "show", {"note": oid})
-    assert shown["text"] == str(note.body)
+    assert shown == str(note.body)
     await lap.stop()
     again = await started(place.folder)
     assert await again.notes.text(oid) == "Mine" + ", too" * 1000

@@ -1,6 +1,6 @@
 """The storages of a server: what they take, and what a change costs in a large library.
 
-    python -m tests.bench.server_store [--changes N] [--large N] [--folder FOLDER] [ingest|growth ...]
+    .venv/bin/python -m tests.bench.server_store [--changes N] [--large N] [--folder FOLDER] [ingest|growth]
 
 Every commit waits for the disk, as in use, so the folder should be on one.  The changes are signed, and
 checked on the way in.  ``ingest`` is of wall time and shares the processors with all else; of ``growth``

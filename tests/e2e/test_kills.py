@@ -37,7 +37,11 @@ class Headless:
         self.data_dir = data_dir
         self.listen = listen
         self.log = data_dir.with_suffix(".log")
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
 
     def start(self) -> None:
         """Start the process, and wait until it is on the network."""
@@ -46,6 +50,7 @@ class Headless:
             self.process = subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir), "--listen", self.listen],
                 stdout=subprocess.PIPE,
+                bufsize=0,  # what was read ahead, select would not tell of
                 stderr=log,
                 cwd=Path(__file__).parent.parent.parent,
             )
@@ -139,7 +144,7 @@ class Campaign:
         self._saved |= words_in(self.desk.do("text"))
         eventually(self._identical, 3 * TIMEOUT)
         text = self.desk.do("text")
-        assert self.peer.ask("show", note=NOTE)["text"] == text
+        assert self.peer.ask("show", note=NOTE) == text
         count = Counter(re.findall(r"[dp]\d+", text))
         assert self._saved <= count.keys(), f"lost: {self._saved - count.keys()}"
         assert set(count.values()) == {1}, f"doubled: {count.most_common(3)}"
@@ -177,6 +182,7 @@ async def look_once_more(folder: Path) -> None:
     for name in ("desk", "peer"):
         service = Service(folder / name, offline=True)
         await service.start()
+        await service.notes.complete()
         found.append((service.status().digest, texts(service)))
         await service.stop()
     assert found[0] == found[1]

@@ -140,7 +140,7 @@ def test_that_it_is_nowhere_else_is_said_when_that_lasts(
     stage: Stage, on_qt: Callable[[Test], None]
 ) -> None:
     stage.found = Whereabouts((), (replace(DESK, they_lack=1),))
-    stage.where._late.setInterval(30)
+    stage.where._late.setInterval(300)
 
     async def test() -> None:
         stage.show()

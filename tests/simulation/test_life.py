@@ -26,6 +26,12 @@ def test_all_end_alike_and_nothing_is_lost(
     record_property(SIMULATED, live(number).seconds)
 
 
+@pytest.mark.parametrize("once", [7, 45])
+def test_worlds_that_once_ended_otherwise(once: int) -> None:
+    # What is sealed under an epoch whose announcement is lost with a disk has to be read by all.
+    live(once)
+
+
 def test_a_seed_replays_exactly(seed: int) -> None:
     program = f"from tests.simulation.life import live; print(live({seed}).trace)"
     environment = {**os.environ, "PYTHONHASHSEED": str(1 + seed % 1000)}

@@ -174,9 +174,9 @@ class PostgresLog:
 
     def _statements(self, batch: _Batch) -> Iterator[tuple[LiteralString, Sequence[object]]]:
         """What a transaction has to write."""
-        if batch.counters == batch.locked:
-            return
         number, (last, tick, octets) = self._number, batch.counters
+        if (last, tick) == batch.locked[:2]:
+            return
         count = last, tick, octets, number
         heads = {change.replica: change for change in batch.changes}
         known = [
@@ -238,7 +238,7 @@ class PostgresLog:
             batch.begun[change.replica] = change
         batch.changes.append(change)
         batch.known[change.replica, change.seq] = change.hash, change.header.end
-        return batch.counters.last
+        return batch.locked.last + len(batch.changes)
 
     def set_aside(self, change: Change, device: str, reason: str) -> None:
         """Keep a change by ``device`` that contradicts the log, out of the way.  Within a transaction."""

@@ -19,7 +19,7 @@ from liblim.server.postgres.schema import SCHEMA
 R = TypeVar("R")
 Connection = psycopg.Connection[tuple[object, ...]]
 
-SIZE = 8
+SIZE = 16
 """Connections of a process for the work of its threads."""
 PATIENCE = 10.0
 """Seconds for which PostgreSQL may be away before what waits for it fails."""

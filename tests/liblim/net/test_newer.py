@@ -115,7 +115,7 @@ async def test_all_is_kept_passed_on_said_and_read_after_the_update(tmp_path: Pa
         assert str(thing.body) == "once more and for all!"
         await desk.database.release(here)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("liblim.admission.unpack_body", unpack_later)
+        patch.setattr("liblim.reading.unpack_body", unpack_later)
         patch.setattr("liblim.database.READS", READS + 1)
         async with of_version("Desk", newer, path, own) as desk:
             assert await desk.database.unshown() == 0

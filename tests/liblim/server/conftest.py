@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from liblim.server.sqlite import SqliteStorage
 from liblim.server.stores import Storage
+from tests.liblim.server.appending import storage_at
 
 if TYPE_CHECKING:
     from tests.liblim.server.cluster import Cluster
@@ -39,22 +39,20 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a storage is to be: a folder, or the address of a database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "server")
+    return str(request.getfixturevalue("cluster").new_database())
+
+
+@pytest.fixture
+def open_storage(place: str) -> Iterator[Opener]:
     """Opens the same storage as often as it is called, as several processes would."""
     opened: list[Storage] = []
-    if request.param == "sqlite":
-
-        def make() -> Storage:
-            return SqliteStorage(tmp_path / "server")
-    else:
-        address = request.getfixturevalue("cluster").new_database()
-        from liblim.server.postgres import PostgresStorage
-
-        def make() -> Storage:
-            return PostgresStorage(address)
 
     def opener() -> Storage:
-        opened.append(make())
+        opened.append(storage_at(place))
         return opened[-1]
 
     yield opener

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -11,6 +14,8 @@ from liblim.change import Change, Range
 from liblim.errors import StoreError
 from liblim.server.stores import Fresh, Invitation, Standing, Storage
 from liblim.store import Store
+from tests.liblim.server import appending
+from tests.liblim.server.appending import storage_at
 from tests.liblim.server.conftest import Opener
 from tests.liblim.server.signed import LIBRARY, Gate, conversation, vouch, writers
 from tests.liblim.trust.sealed import Author
@@ -248,6 +253,36 @@ def test_what_a_library_takes_grows_with_what_it_holds(storage: Storage) -> None
     gate.take(*(author.write("x" * 1000, packed=bytes(10_000)) for _ in range(20)))
     assert 200_000 <= gate.log.octets() - before < 400_000
     gate.log.close()
+
+
+def test_nothing_acknowledged_is_lost_by_a_killed_process(place: str, seed: int) -> None:
+    rng = Random(seed)
+    storage = storage_at(place)
+    vouch(storage)
+    acknowledged = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", appending.__name__, place, LIBRARY],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        with process:
+            for _ in range(rng.randint(1, 30)):
+                acknowledged = int(process.stdout.readline())
+            process.kill()
+            said = process.stdout.read().splitlines()
+        acknowledged = max([acknowledged, *map(int, said)])
+        log = storage.open(LIBRARY)
+        kept = log.history(0, 10**6)
+        log.close()
+        assert [new.position for new in kept] == list(range(1, len(kept) + 1))
+        assert [new.change.seq for new in kept] == list(range(1, len(kept) + 1))
+        assert len(kept) >= acknowledged
+        assert len(kept) % 3 == 0  # each batch as a whole
+        for before, after in pairwise(kept):
+            assert after.change.header.prev == before.change.hash
+    storage.close()
 
 
 def test_a_copy_holds_everything(storage: Storage, tmp_path: Path) -> None:
