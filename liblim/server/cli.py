@@ -238,6 +238,8 @@ def _reachable(storage: Storage) -> list[str]:
 
 def _libraries(storage: Storage, arguments: argparse.Namespace) -> int:
     vouched = all_vouched(storage)
+    if not vouched:
+        print("No library is served yet. `limserver invite` lets a device come with one.")
     for library in storage.registry.libraries():
         known = vouched[library]
         log = storage.open(library)

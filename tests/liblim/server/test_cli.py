@@ -173,7 +173,8 @@ def test_wrong_usage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     run: Callable[..., int] = lambda *words: main(["--data", str(tmp_path / "s"), *words])  # noqa: E731
     assert run("invite", "--hours", "0") == 1
     assert "above 0" in capsys.readouterr().err
-    assert run("run", "--listen", "here:there") == 1
-    assert "no port" in capsys.readouterr().err
+    for wrong in ("here:there", ":there"):
+        assert run("run", "--listen", wrong) == 1
+        assert "no port" in capsys.readouterr().err
     with closing(SqliteStorage(tmp_path / "s")) as storage:
         assert all_vouched(storage) == {}
