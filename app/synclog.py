@@ -128,5 +128,5 @@ def _for_its_owner(path: str, flags: int) -> int:
 
 def _events(lines: Iterable[bytes]) -> Iterator[Event]:
     for line in lines:
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             yield _decode(line)

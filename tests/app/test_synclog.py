@@ -120,6 +120,17 @@ async def test_it_is_read_whatever_stands_in_the_file(tmp_path: Path, seed: int)
 
 
 @pytest.mark.asyncio
+async def test_octets_that_are_no_utf_8_in_a_line_lose_that_line_alone(tmp_path: Path) -> None:
+    log = SyncLog(tmp_path)
+    for number in range(3):
+        log.add(event(number, "sailing"))
+    await log.close()
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole.replace(b"sailing", b"sail\xed\xa0g", 1))
+    assert texts(await read(tmp_path)) == ["sailing", "sailing"]
+
+
+@pytest.mark.asyncio
 async def test_while_the_disk_fails_it_goes_on_in_memory_and_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

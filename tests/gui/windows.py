@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -71,6 +72,8 @@ async def write(window: MainWindow, *texts: str) -> list[str]:
         note.body.load_history(b"")
         await notes.close(note)
         oids.append(note.oid)
+        written = time.time()
+        await until(lambda: time.time() > written + 0.001)  # noqa: B023 - lists tell them apart by the millisecond
     await until(lambda: all(window.list.model.index_of(oid).isValid() for oid in oids))
     return oids
 
