@@ -120,7 +120,7 @@ async def _show(service: Service) -> int:
     window = MainWindow(service)
     closing = asyncio.Event()
     window.closing.connect(closing.set)
-    signals.on_end(asyncio.get_running_loop(), window.closing.emit, window)
+    signals.on_end(asyncio.get_running_loop(), closing.set, window)
     service.on_raise = window.raise_up
     window.show()
     window.begin()
@@ -128,6 +128,7 @@ async def _show(service: Service) -> int:
     try:
         return await _until_closed(window, closing)
     finally:
+        signals.ignore()
         service.on_raise = None
         await window.tasks.cancel()
         window.deleteLater()

@@ -22,6 +22,12 @@ def on_end(loop: asyncio.AbstractEventLoop, end: Callable[[], None], parent: QOb
         loop.add_signal_handler(number, end)
 
 
+def ignore() -> None:
+    """Take note that the program is ending: whoever asks again need not be heard."""
+    for number in _NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _on_windows(end: Callable[[], None], parent: QObject) -> None:
     """Python runs a handler between two of its own steps only, so see to it that there are some."""
     for number in _NUMBERS:

@@ -24,6 +24,15 @@ Run = Callable[[Test], None]
 
 
 @pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """A window that ends leaves signals ignored, as the program would; the tests go on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
     """Give back the handlers of signals that a window takes over."""
     numbers = (signal.SIGINT, signal.SIGTERM)
