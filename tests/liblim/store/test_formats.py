@@ -1,7 +1,8 @@
 """Databases that older versions wrote are read for good.
 
 Each file of ``formats`` is the dump of a database that a program of its version wrote: a document's state,
-and changes that came after it, of several runs.  The key of the device that sealed some of them is not
+and changes that came after it, of several runs.  Those of version 4 are those of version 3, brought up to
+date by a program of version 4.  The key of the device that sealed some of them is not
 there: reading takes none.
 """
 
