@@ -6,10 +6,8 @@ belongs to the loop.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,14 +16,13 @@ from liblim.change import Change, Head, Range, digest
 from liblim.receipt import Receipt
 from liblim.server.keyless import Vouched
 from liblim.server.stores import Log, Storage
+from liblim.server.turns import Turns
 from liblim.sync import refusal
 
 MEASURE = 2**20
 """Bytes that may enter a log until what it takes is measured again."""
 OVERHEAD = 400
 """Bytes that a change takes beside its body, roughly."""
-
-R = TypeVar("R")
 
 _decoder = msgspec.json.Decoder(Receipt)
 
@@ -37,9 +34,7 @@ class ServedLibrary:
     another process.
     """
 
-    def __init__(
-        self, log: Log, vouched: Vouched, device: str, executor: Executor, most: int
-    ) -> None:
+    def __init__(self, log: Log, vouched: Vouched, device: str, turns: Turns, most: int) -> None:
         """Read what there is to know of a log, for the server ``device``; ``most`` bytes it may take.
 
         Raises StoreError.
@@ -49,9 +44,8 @@ class ServedLibrary:
         self.vouched = vouched
         self.device = device
         self._log = log
-        self._executor = executor
         self._most = most
-        self._turn = asyncio.Lock()
+        self._turns = turns
         self._admission = Admission(log, vouched)
         self.heads: dict[str, Head] = {r: row.head for r, row in log.replicas().items()}
         self.count = sum(head.seq for head in self.heads.values())
@@ -68,20 +62,21 @@ class ServedLibrary:
         cls, storage: Storage, vouched: Vouched, device: str, executor: Executor, most: int
     ) -> ServedLibrary:
         """Open a library's log.  Raises StoreError."""
+        turns = Turns(executor)
 
         def begin() -> ServedLibrary:
             log = storage.open(vouched.library)
             try:
-                return cls(log, vouched, device, executor, most)
+                return cls(log, vouched, device, turns, most)
             except BaseException:
                 log.close()
                 raise
 
-        return await asyncio.get_running_loop().run_in_executor(executor, begin)
+        return await turns.take(begin)
 
     async def close(self) -> None:
         """Let go of the log, when what is under way is done."""
-        await self._alone(self._log.close)
+        await self._turns.take(self._log.close)
 
     @property
     def library(self) -> str:
@@ -105,31 +100,29 @@ class ServedLibrary:
         if octets >= self._most:
             held, most = octets // 2**20, self._most // 2**20
             raise refusal("over-limit", f"it takes {held} MiB, and may take {most} MiB")
-        return await self._finish(self._take_in(changes))
+        outcome, _ = await self._turns.take(lambda: self._admit(changes), self._admitted)
+        return outcome
 
     async def look(self, introduced: Collection[str] = ()) -> None:
         """Take over what other processes wrote, and what waited for these devices' certificates.
 
         Raises StoreError.
         """
-        await self._finish(self._take_in((), introduced))
+        await self._turns.take(lambda: self._admit((), introduced), self._admitted)
 
-    async def _take_in(
+    def _admit(
         self, changes: Sequence[Change], introduced: Collection[str] = ()
-    ) -> Outcome:
-        def admit() -> tuple[Outcome, int | None]:
-            outcome = self._admission.admit(changes, introduced=introduced)
-            self._unmeasured += sum(
-                OVERHEAD + len(new.change.body or b"") for new in outcome.entered
-            )
-            return outcome, self._log.octets() if self._unmeasured >= MEASURE else None
+    ) -> tuple[Outcome, int | None]:
+        """Admit them, on a thread; measures what the log takes where it has grown by much."""
+        outcome = self._admission.admit(changes, introduced=introduced)
+        self._unmeasured += sum(OVERHEAD + len(new.change.body or b"") for new in outcome.entered)
+        return outcome, self._log.octets() if self._unmeasured >= MEASURE else None
 
-        async with self._turn:
-            outcome, octets = await self._on_thread(admit)
-            if octets is not None:
-                self.octets, self._unmeasured = octets, 0
-            self._settle(outcome)
-        return outcome
+    def _admitted(self, done: tuple[Outcome, int | None]) -> None:
+        outcome, octets = done
+        if octets is not None:
+            self.octets, self._unmeasured = octets, 0
+        self._settle(outcome)
 
     def _settle(self, outcome: Outcome) -> None:
         entered = [(new.position, new.change) for new in outcome.entered]
@@ -146,7 +139,7 @@ class ServedLibrary:
 
     async def read(self, ranges: Sequence[Range], changes: int, octets: int) -> list[Change]:
         """Changes of the log in order of arrival; see ``Log.read``."""
-        return await self._alone(self._log.read, ranges, changes, octets)
+        return await self._turns.take(lambda: self._log.read(ranges, changes, octets))
 
     async def keep_receipts(self, receipts: Collection[Receipt], gone: Collection[str]) -> None:
         """Keep devices' receipts, and drop those of devices that are ``gone``.  Raises StoreError."""
@@ -159,27 +152,4 @@ class ServedLibrary:
                 for device in gone:
                     self._log.forget_receipt(device)
 
-        await self._alone(save)
-
-    # Threads
-
-    async def _on_thread(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-    async def _alone(self, work: Callable[..., R], *args: object) -> R:
-        async def take_turn() -> R:
-            async with self._turn:
-                return await self._on_thread(lambda: work(*args))
-
-        return await self._finish(take_turn())
-
-    async def _finish(self, work: Coroutine[Any, Any, R]) -> R:
-        """Let a caller that is cancelled not part what is done to the log from what is known of it."""
-        task = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # nobody is left to be told
-            raise
+        await self._turns.take(save)

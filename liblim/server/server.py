@@ -23,7 +23,7 @@ from liblim.server.shelf import Shelf
 from liblim.server.stores import Registry, Storage
 from liblim.trust import Identity
 
-THREADS = 4
+THREADS = 8
 """For the storage: what waits for one library's disk should not keep the others waiting."""
 GOODBYE = "The server ends. Nothing needs doing: the connection is tried again by itself."
 

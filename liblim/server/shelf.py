@@ -87,8 +87,9 @@ class Shelf:
             await self._close(library)
 
     def _hint(self, library: str) -> None:
-        self._hinted.add(library)
-        self._due.set()
+        if not library or library in self._opening:  # others are read when they are opened
+            self._hinted.add(library)
+            self._due.set()
 
     async def _follow(self) -> None:
         while True:

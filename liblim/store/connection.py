@@ -76,8 +76,6 @@ def _open(path: str | Path, form: _Form, pragmas: str, patience: int) -> apsw.Co
         connection = apsw.Connection(str(path))
         try:
             connection.set_busy_timeout(patience)
-            # Else one that begins with reading could not go on to write where another process did meanwhile.
-            connection.transaction_mode = "IMMEDIATE"
             # A statement that answers stops the execution until its answer is fetched.
             connection.execute(pragmas).fetchall()
             _migrate(connection, Path(path), form)
@@ -132,7 +130,7 @@ def _migrate(connection: apsw.Connection, path: Path, form: _Form) -> None:
     if version == len(form.migrations):
         return
     for number in range(version, len(form.migrations)):
-        with connection:
+        with transaction(connection):
             if _pragma(connection, "user_version") > number:
                 continue  # another process has done so a moment ago
             connection.execute(form.migrations[number])
@@ -140,6 +138,24 @@ def _migrate(connection: apsw.Connection, path: Path, form: _Form) -> None:
             connection.execute(f"PRAGMA user_version = {number + 1}")
     # So that the version stands in the file itself, for `_check_before_writing`.
     connection.pragma("wal_checkpoint", "TRUNCATE")
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """Commit what the block writes in one go, durably, or not at all; it does not nest.
+
+    Not apsw's own ``with connection``: that holds the interpreter's lock while the disk is flushed, and with
+    it every other thread.
+    """
+    # At once for writing: one that begins with reading could not go on to write where another process did.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a disk's error may have ended it already
+            connection.execute("ROLLBACK")
+        raise
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import apsw
 import msgspec
 
 from liblim.change import Change, Dep, Head, Header, Range
-from liblim.store.connection import errors_in_words, open_connection, open_shared
+from liblim.store.connection import errors_in_words, open_connection, open_shared, transaction
 
 
 class ReplicaRow(NamedTuple):
@@ -77,7 +77,7 @@ class Log:
         """Commit what the block writes in one go, durably, or not at all."""
         ids, self._new = self._ids, []
         try:
-            with errors_in_words(self.path), self._db:
+            with errors_in_words(self.path), transaction(self._db):
                 yield
         except BaseException:
             # What was written is gone; nothing is read for that, as the disk may not let us.

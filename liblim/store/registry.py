@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from liblim.store.connection import errors_in_words, open_shared
+from liblim.store.connection import errors_in_words, open_shared, transaction
 
 APPLICATION_ID = 0x4C494D53
 """Marks the file as a server's registry ("LIMS")."""
@@ -137,7 +137,7 @@ class RegistryFile:
     @contextmanager
     def _at_work(self) -> Iterator[apsw.Connection]:
         """One thread at a time; what the block writes is durable after it, or not written."""
-        with self._turn, errors_in_words(self.path), self._db:
+        with self._turn, errors_in_words(self.path), transaction(self._db):
             yield self._db
 
     def _rows(self, query: str, *values: Any) -> list[Any]:

@@ -106,7 +106,7 @@ def _read_certificate(der: bytes) -> Certificate:
     return Certificate(der, device_of(der), signing.public_bytes_raw(), agreement)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _verifier(certificate: bytes) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

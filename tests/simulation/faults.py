@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
+import apsw
+
 from liblim.admission import Admission
 from liblim.change import Change
 from liblim.crdt.rga import Rga
@@ -27,14 +29,14 @@ Fault: TypeAlias = Callable[[], AbstractContextManager[None]]
 @contextmanager
 def acknowledge_before_commit() -> Iterator[None]:
     """Say that a batch is committed, and commit it with the next."""
-    whole, copy = Store.transaction, Store.copy_to
+    copy = Store.copy_to
 
     @contextmanager
-    def transaction(store: Store) -> Iterator[None]:
-        if store._db.in_transaction:
-            store._db.execute("COMMIT")
-        store._db.execute("BEGIN")
-        with whole(store):
+    def transaction(connection: apsw.Connection) -> Iterator[None]:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+        connection.execute("BEGIN")
+        with connection:  # a savepoint
             yield
 
     def copy_to(store: Store, path: Any) -> None:
@@ -42,7 +44,10 @@ def acknowledge_before_commit() -> Iterator[None]:
             store._db.execute("COMMIT")
         copy(store, path)
 
-    with patch.object(Store, "transaction", transaction), patch.object(Store, "copy_to", copy_to):
+    with (
+        patch("liblim.store.log.transaction", transaction),
+        patch.object(Store, "copy_to", copy_to),
+    ):
         yield
 
 
