@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liblim.errors import LimError
 from liblim.net.address import Address, parse_address
-from liblim.net.interfaces import own_addresses
+from liblim.net.interfaces import OwnAddress, own_addresses
 from liblim.server.checking import Checked, check
 from liblim.server.inviting import HOURS, TRIES, invite
 from liblim.server.keyless import Vouched
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def open_storage(folder: Path, database: str) -> Storage:
-    """The storage in a folder, or in PostgreSQL where a database is named.  Raises StoreError."""
+def open_storage(folder: Path | None, database: str) -> Storage:
+    """The storage in a folder, or in PostgreSQL where a database is named.  Raises LimError."""
     if database:
         try:
             from liblim.server.postgres import PostgresStorage
@@ -59,14 +59,17 @@ def open_storage(folder: Path, database: str) -> Storage:
         return PostgresStorage(database)
     from liblim.server.sqlite import SqliteStorage
 
-    return SqliteStorage(folder)
+    return SqliteStorage(folder or default_folder())
 
 
 def default_folder() -> Path:
-    """Where this system keeps the data of a person's programs."""
+    """Where this system keeps the data of a person's programs.  Raises LimError where there is no place."""
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("limserver", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("limserver", appauthor=False))
+    except RuntimeError:  # a user without a home, as services have
+        raise LimError("This user has no home folder. Name a folder with --data.") from None
 
 
 # Arguments
@@ -79,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--data", type=Path, default=default_folder(), metavar="FOLDER", help="where all is kept"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="where all is kept (default: a folder among this user's data)",
     )
     where.add_argument(
         "--database", default="", metavar="postgresql://…", help="keep all in PostgreSQL instead"
@@ -199,7 +205,9 @@ async def _serve(
             print(f"Metrics: http://{await monitor.open(metrics)}/metrics")
         found = await server.start(*where)
         await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
-        print(f"limserver serves {len(server.shelf.libraries)} libraries at {_place(found)}.")
+        number = len(server.shelf.libraries)
+        some = "1 library" if number == 1 else f"{number} libraries"
+        print(f"limserver serves {some} at {_place(found)}.")
         print(f"Its words: {words_of(identity.certificate)}")
         print("To let a device pair: limserver invite. Stop with Ctrl+C.", flush=True)
         await stopped.wait()
@@ -220,20 +228,20 @@ def _invite(storage: Storage, arguments: argparse.Namespace) -> int:
     words = words_of(identity_of(storage.registry).certificate)
     print(f"Code:     {code[:4]} {code[4:]}")
     print(f"          for one device, {arguments.hours:g} h, {TRIES} tries")
-    for address in _reachable(storage):
-        print(f"Address:  {address}")
+    for own in _reachable(storage):
+        print(f"Address:  {own.address}  {own.label}")
     print(f"Words:    {words}")
     print("On the device choose to pair, and enter address and code there; compare the words.")
     return 0
 
 
-def _reachable(storage: Storage) -> list[str]:
+def _reachable(storage: Storage) -> list[OwnAddress]:
     """Where the server can be dialled, as far as this computer can tell; nothing where it never ran."""
     said = storage.registry.fact(_LISTENING)
     if said is None:
         return []
     host, _, port = said.rpartition(":")
-    return [str(own.address) for own in own_addresses(int(port), host.strip("[]"))]
+    return own_addresses(int(port), host.strip("[]"))
 
 
 def _libraries(storage: Storage, arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from liblim.errors import StoreBusy, StoreError
 from liblim.store import Store
+from liblim.store.connection import give_to_owner
 from liblim.store.registry import RegistryFile
 
 
@@ -21,7 +22,10 @@ class SqliteStorage:
         self.folder = folder
         self._logs = folder / "libraries"
         try:
-            self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._logs.exists():
+                self._logs.mkdir(mode=0o700, exist_ok=True)
+                give_to_owner(self._logs)
         except OSError as error:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.") from error
         self.registry = _Registry(folder / "registry.db", self._logs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +91,7 @@ def _check_before_writing(path: Path, form: _Form) -> None:
     if not path.exists():
         _check_writable(path.parent)
         path.touch(mode=0o600)  # SQLite would let everybody read it
+        give_to_owner(path)
         return
     _check_writable(path.parent, path)
     with path.open("rb") as file:
@@ -116,6 +118,16 @@ def _check_writable(*paths: Path) -> None:
     for path in paths:
         if not os.access(path, os.W_OK):
             raise OSError(errno.EACCES, "not writable", str(path))
+
+
+def give_to_owner(path: Path) -> None:
+    """Let what root makes in another user's folder be that user's, as SQLite does with what it makes.
+
+    Else a service that runs as nobody else could not open what its administrator was the first to look at.
+    """
+    if sys.platform != "win32" and os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _pragma(connection: apsw.Connection, name: str) -> int:

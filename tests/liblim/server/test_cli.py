@@ -178,3 +178,20 @@ def test_wrong_usage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert "no port" in capsys.readouterr().err
     with closing(SqliteStorage(tmp_path / "s")) as storage:
         assert all_vouched(storage) == {}
+
+
+def test_a_user_without_a_home_names_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a service's user is."""
+    pwd = pytest.importorskip("pwd")
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["libraries"]) == 1
+    assert "--data" in capsys.readouterr().err
+    assert main(["--data", str(tmp_path / "s"), "libraries"]) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -50,3 +52,10 @@ def test_a_disk_that_cannot_be_read_either_costs_no_more_than_the_transaction() 
         store.append(second)
     assert store.lookup(second.replica, 1) == (second.hash, second.header.end)
     store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_what_root_makes_in_anothers_folder_is_theirs(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    Store(tmp_path / "log.db").close()
+    assert (tmp_path / "log.db").stat().st_uid == 12345
