@@ -205,8 +205,8 @@ async def _serve(
             print(f"Metrics: http://{await monitor.open(metrics)}/metrics")
         found = await server.start(*where)
         await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
-        number = len(server.shelf.libraries)
-        some = "1 library" if number == 1 else f"{number} libraries"
+        count = len(server.shelf.libraries)
+        some = "1 library" if count == 1 else f"{count} libraries"
         print(f"limserver serves {some} at {_place(found)}.")
         print(f"Its words: {words_of(identity.certificate)}")
         print("To let a device pair: limserver invite. Stop with Ctrl+C.", flush=True)
