@@ -199,9 +199,10 @@ async def listen(
         else:
             listener = Listener(sockets, context, accept, patience, most)
             return listener, Address(host, _port(sockets[0]))
-    raise LimError(
-        f"All ports from {port} to {port + ports} are taken. Choose another one, or end a program."
+    taken = (
+        f"All ports from {port} to {port + ports} are taken" if ports else f"Port {port} is taken"
     )
+    raise LimError(f"{taken}. Choose another one, or end a program.")
 
 
 def _port(found: socket.socket) -> int:

@@ -25,7 +25,7 @@ from liblim.sync.receipts import Forwarded, Verdict
 SUPERSEDED = "Another connection of this device is used instead."
 SAVE_AFTER = 2.0
 """Seconds for which receipts are gathered before they are kept."""
-VOUCHES = 16
+VOUCHES = 4
 """Of one connection, that wait to be written down: each may take a megabyte."""
 LINKS = 8
 """Connections of one device; for one more, the oldest has to go."""
@@ -44,10 +44,13 @@ class Terms(NamedTuple):
 
 
 class Registrar(Protocol):
-    """Takes what members say of their library."""
+    """Takes what members say of their library, and opens and closes it."""
 
     async def vouch(self, library: str, device: str, said: Vouch) -> None:
         """Take what a member says.  Raises LimError."""
+
+    def reopen(self, library: str) -> None:
+        """Close a library whose log is not what is known of it any more; devices that come open it anew."""
 
 
 class Circle:
@@ -71,12 +74,15 @@ class Circle:
         self._holdings = Holdings()
         self._receipts = Forwarded(lambda: served.vouched)
         self._receipts.restore(served.receipts)
+        self._paced: dict[str, Paced] = {}
+        """By device: whoever connects again begins with nothing to spare."""
         self._vouching: Counter[Link] = Counter()
         """How much of what each has said is still to be written down."""
         self._unsaved: dict[str, Receipt] = {}
         self._saving: asyncio.TimerHandle | None = None
         served.on_committed = self._committed
         served.on_receipts = self._heard_elsewhere
+        served.on_went_back = lambda: registrar.reopen(served.library)
         self._drop_strangers()
 
     # Connections
@@ -99,7 +105,7 @@ class Circle:
         )
         session.recall = lambda: self._holdings.recall(device)
         link = Link(
-            Paced(self.served, terms.limits, terms.counts),
+            self._paced.setdefault(device, Paced(self.served, terms.limits, terms.counts)),
             session,
             streams,
             self,

@@ -17,7 +17,7 @@ from liblim.net.address import Address, parse_address
 from liblim.net.interfaces import OwnAddress, own_addresses
 from liblim.server.checking import Checked, check
 from liblim.server.inviting import HOURS, TRIES, invite
-from liblim.server.keyless import Vouched
+from liblim.server.keyless import all_vouched
 from liblim.server.limits import Limits
 from liblim.server.logs import log_to_stderr
 from liblim.server.metrics import Monitor
@@ -29,6 +29,7 @@ from liblim.trust import words_of
 PORT = 4241
 """Where a server listens unless another port is chosen: not where devices do, which may run beside it."""
 _LISTENING = "listening"
+_GONE = "its log is gone. Its devices bring it again, once they connect."
 
 _log = logging.getLogger("limserver")
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[Storage, argparse.Namespace], int] = arguments.do
     try:
-        with contextlib.closing(open_storage(arguments.data, arguments.database)) as storage:
+        opened = open_storage(arguments.data, arguments.database, makes=arguments.makes)
+        with contextlib.closing(opened) as storage:
             return command(storage, arguments)
     except LimError as error:
         print(error, file=sys.stderr)
@@ -47,8 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def open_storage(folder: Path | None, database: str) -> Storage:
-    """The storage in a folder, or in PostgreSQL where a database is named.  Raises LimError."""
+def open_storage(folder: Path | None, database: str, *, makes: bool = True) -> Storage:
+    """The storage in a folder, or in PostgreSQL where a database is named; ``makes`` a folder's if need be.
+
+    Raises LimError.
+    """
     if database:
         try:
             from liblim.server.postgres import PostgresStorage
@@ -57,9 +62,14 @@ def open_storage(folder: Path | None, database: str) -> Storage:
                 "For PostgreSQL its library is missing. Install limnotes[postgres]."
             ) from None
         return PostgresStorage(database)
-    from liblim.server.sqlite import SqliteStorage
+    from liblim.server.sqlite import REGISTRY, SqliteStorage
 
-    return SqliteStorage(folder or default_folder())
+    folder = folder or default_folder()
+    if not makes and not (folder / REGISTRY).exists():
+        raise LimError(
+            f"There is no server in {folder}. Start one first (limserver run), or name its folder: --data."
+        )
+    return SqliteStorage(folder)
 
 
 def default_folder() -> Path:
@@ -96,10 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         name: str, text: str, do: Callable[[Storage, argparse.Namespace], int]
     ) -> argparse.ArgumentParser:
         found = commands.add_parser(name, help=text, description=text)
-        found.set_defaults(do=do)
+        found.set_defaults(do=do, makes=False)
         return found
 
-    add("init", "make the server's key and its storage, unless they are there", _init)
+    add("init", "make the server's key and its storage, unless they are there", _init).set_defaults(
+        makes=True
+    )
     _add_run(add("run", "serve, until SIGTERM or Ctrl+C", _run))
     invitation = add("invite", "make a code with which one device may pair", _invite)
     invitation.add_argument(
@@ -115,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(makes=True)
     standard = Limits()
     parser.add_argument(
         "--listen",
@@ -152,7 +165,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--changes-per-second",
         type=float,
         default=standard.changes,
-        help="of one connection; what comes faster is taken later (default: %(default)g)",
+        help="of one device, at least 50; what comes faster is taken later (default: %(default)g)",
     )
 
 
@@ -245,11 +258,13 @@ def _reachable(storage: Storage) -> list[OwnAddress]:
 
 
 def _libraries(storage: Storage, arguments: argparse.Namespace) -> int:
-    vouched = all_vouched(storage)
+    vouched = all_vouched(storage.registry)
     if not vouched:
         print("No library is served yet. `limserver invite` lets a device come with one.")
-    for library in storage.registry.libraries():
-        known = vouched[library]
+    for library, known in vouched.items():
+        if not storage.has_log(library):
+            print(f"{library}  {_GONE}")
+            continue
         log = storage.open(library)
         try:
             changes = sum(row.head.seq for row in log.replicas().values())
@@ -264,15 +279,6 @@ def _libraries(storage: Storage, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def all_vouched(storage: Storage) -> dict[str, Vouched]:
-    """What the libraries say of their devices.  Raises StoreError."""
-    found = {library: Vouched(library) for library in storage.registry.libraries()}
-    for word in storage.registry.words(0):
-        if word.library in found:
-            found[word.library].take([word])
-    return found
-
-
 def _remove(storage: Storage, arguments: argparse.Namespace) -> int:
     if not storage.registry.remove(arguments.library):
         raise LimError("No such library is served here. `limserver libraries` lists them.")
@@ -282,7 +288,11 @@ def _remove(storage: Storage, arguments: argparse.Namespace) -> int:
 
 def _check(storage: Storage, arguments: argparse.Namespace) -> int:
     bad = False
-    for library, vouched in all_vouched(storage).items():
+    for library, vouched in all_vouched(storage.registry).items():
+        if not storage.has_log(library):
+            print(f"{library}  {_GONE}")
+            bad = True
+            continue
         log = storage.open(library)
         try:
             found = check(log, vouched)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from liblim.errors import CertificateError, LimError, PairingError, ProtocolError
+from liblim import sync
+from liblim.errors import LimError, PairingError, ProtocolError
 from liblim.net.dial import Streams
 from liblim.net.meeting import Meeting
 from liblim.net.talk import Talk, in_words
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Invitation, Registry, Standing
-from liblim.trust import Identity, read_certificate
+from liblim.trust import Identity
 from liblim.trust.pairing import SECONDS, Joining, new_code
 from liblim.trust.pairing_messages import (
     MAX_GRANT_LINE,
@@ -176,29 +177,18 @@ class Inviter:
 
         One that is served already takes in nobody in this way: its members vouch for their devices.
         """
-        try:
-            members, authors = await asyncio.to_thread(
-                lambda: (_read(said.members), _read(said.authors))
-            )
-        except CertificateError:
-            raise problem("garbage") from None
-        members[meeting.device] = meeting.other.certificate
-        standing = self._shelf.standing(said.library, meeting.device)
-        if standing is Standing.WITHDRAWN:
+        library, device = said.library, meeting.device
+        standing = self._shelf.standing(library, device)
+        if standing is Standing.WITHDRAWN or device in said.withdrawn:
             raise problem("removed")
-        if said.library in self._shelf.libraries and standing is not Standing.MEMBER:
+        if library in self._shelf.libraries and standing is not Standing.MEMBER:
             raise problem("unvouched")
-        if meeting.device in said.withdrawn:
-            raise problem("removed")
         try:
-            await self._shelf.record(said.library, members, authors, said.withdrawn)
+            word = sync.Vouch(said.members, said.authors, said.withdrawn)
+            await self._shelf.found(library, device, meeting.other.certificate, word)
         except ProtocolError as error:
             raise PairingError(error.code, str(error), error.mend) from None
 
     async def _on_thread(self, work: Callable[..., Any], *args: object) -> Any:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: work(*args))
-
-
-def _read(certificates: tuple[bytes, ...]) -> dict[str, bytes]:
-    return {read_certificate(der).device: der for der in certificates}

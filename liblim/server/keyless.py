@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from liblim.errors import CertificateError, SignatureError
 from liblim.receipt import Receipt, signed_data
-from liblim.store.registry import Standing, Word, judge
+from liblim.server.stores import Registry, Standing, Word
+from liblim.store.registry import judge
 from liblim.trust import replica_of
 from liblim.trust.identity import verify
 from liblim.trust.keys import signed_change
@@ -99,3 +100,12 @@ class Vouched:
             return self.knows(device) and verify(self.certificate(device), signature, data)
         except CertificateError:
             return False
+
+
+def all_vouched(registry: Registry) -> dict[str, Vouched]:
+    """What a registry says of each library.  Raises StoreError."""
+    found = {library: Vouched(library) for library in registry.libraries()}
+    for word in registry.words(0):
+        if word.library in found:
+            found[word.library].take([word])
+    return found

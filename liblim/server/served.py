@@ -15,7 +15,8 @@ from liblim.admission import Admission, Outcome
 from liblim.change import Change, Head, Range, digest
 from liblim.receipt import Receipt
 from liblim.server.keyless import Vouched
-from liblim.server.stores import Log, Storage
+from liblim.server.limits import Limits
+from liblim.server.stores import Log, Storage, StoreWentBack
 from liblim.server.turns import Turns
 from liblim.sync import refusal
 
@@ -31,20 +32,23 @@ class ServedLibrary:
     """A log that nobody here can read.
 
     ``on_committed`` is called with the changes that entered it, ``on_receipts`` with receipts that came by
-    another process.
+    another process, ``on_went_back`` when the log has lost what is known of it: it has to be opened anew.
     """
 
-    def __init__(self, log: Log, vouched: Vouched, device: str, turns: Turns, most: int) -> None:
-        """Read what there is to know of a log, for the server ``device``; ``most`` bytes it may take.
+    def __init__(
+        self, log: Log, vouched: Vouched, device: str, turns: Turns, limits: Limits
+    ) -> None:
+        """Read what there is to know of a log, for the server ``device``.
 
         Raises StoreError.
         """
         self.on_committed: Callable[[list[Change]], None] = lambda changes: None
         self.on_receipts: Callable[[list[Receipt]], None] = lambda receipts: None
+        self.on_went_back: Callable[[], None] = lambda: None
         self.vouched = vouched
         self.device = device
         self._log = log
-        self._most = most
+        self._limits = limits
         self._turns = turns
         self._admission = Admission(log, vouched)
         self.heads: dict[str, Head] = {r: row.head for r, row in log.replicas().items()}
@@ -59,7 +63,7 @@ class ServedLibrary:
 
     @classmethod
     async def open(
-        cls, storage: Storage, vouched: Vouched, device: str, executor: Executor, most: int
+        cls, storage: Storage, vouched: Vouched, device: str, executor: Executor, limits: Limits
     ) -> ServedLibrary:
         """Open a library's log.  Raises StoreError."""
         turns = Turns(executor)
@@ -67,7 +71,7 @@ class ServedLibrary:
         def begin() -> ServedLibrary:
             log = storage.open(vouched.library)
             try:
-                return cls(log, vouched, device, turns, most)
+                return cls(log, vouched, device, turns, limits)
             except BaseException:
                 log.close()
                 raise
@@ -96,26 +100,42 @@ class ServedLibrary:
 
         Raises StoreError, or ProtocolError where the library takes too much room; then none was admitted.
         """
-        octets = self.octets + self._unmeasured
-        if octets >= self._most:
-            held, most = octets // 2**20, self._most // 2**20
-            raise refusal("over-limit", f"it takes {held} MiB, and may take {most} MiB")
-        outcome, _ = await self._turns.take(lambda: self._admit(changes), self._admitted)
-        return outcome
+        self._check_room(changes)
+        return await self._take_in(changes)
+
+    def _check_room(self, changes: Sequence[Change]) -> None:
+        octets, most = self.octets + self._unmeasured, self._limits.octets
+        if octets >= most:
+            held, may = octets // 2**20, most // 2**20
+            raise refusal("over-limit", f"it takes {held} MiB, and may take {may} MiB")
+        most = self._limits.replicas
+        if len(self.heads) >= most and any(change.seq == 1 for change in changes):
+            raise refusal("over-limit", f"it may have {most} replicas")
 
     async def look(self, introduced: Collection[str] = ()) -> None:
         """Take over what other processes wrote, and what waited for these devices' certificates.
 
         Raises StoreError.
         """
-        await self._turns.take(lambda: self._admit((), introduced), self._admitted)
+        await self._take_in((), introduced)
+
+    async def _take_in(
+        self, changes: Sequence[Change], introduced: Collection[str] = ()
+    ) -> Outcome:
+        try:
+            work = self._turns.take(lambda: self._admit(changes, introduced), self._admitted)
+            return (await work)[0]
+        except StoreWentBack:
+            self.on_went_back()
+            raise
 
     def _admit(
-        self, changes: Sequence[Change], introduced: Collection[str] = ()
+        self, changes: Sequence[Change], introduced: Collection[str]
     ) -> tuple[Outcome, int | None]:
         """Admit them, on a thread; measures what the log takes where it has grown by much."""
         outcome = self._admission.admit(changes, introduced=introduced)
-        self._unmeasured += sum(OVERHEAD + len(new.change.body or b"") for new in outcome.entered)
+        kept = [*(new.change for new in outcome.entered), *outcome.aside]
+        self._unmeasured += sum(OVERHEAD + len(change.body or b"") for change in kept)
         return outcome, self._log.octets() if self._unmeasured >= MEASURE else None
 
     def _admitted(self, done: tuple[Outcome, int | None]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
@@ -25,6 +25,7 @@ from liblim.trust import read_certificate
 
 LOOK = 2.0
 """Seconds after which the journal is read though nothing hinted at it."""
+REOPENED = "The server begins anew with this library. The connection is tried again by itself."
 IDLE = 60.0
 """Seconds for which a library stays open that nobody is connected for."""
 
@@ -61,6 +62,9 @@ class Shelf:
         self._opening: dict[str, asyncio.Lock] = {}
         self._pinned: set[str] = set()
         self._idle: dict[str, asyncio.TimerHandle] = {}
+        self._stale: dict[str, set[str]] = {}
+        """Libraries in use that may have news, with the devices whose certificates came."""
+        self._refreshing: set[str] = set()
         self._following: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         self._hinted: set[str] = set()
@@ -97,25 +101,47 @@ class Shelf:
                 async with asyncio.timeout(LOOK):
                     await self._due.wait()
             except TimeoutError:
-                self._hinted.add("")
+                self._hinted |= {"", *self._stale}  # what failed is tried again
             self._due.clear()
             hinted, self._hinted = self._hinted, set()
             if "" in hinted:
-                await self._look_at("")  # which libraries there are is told first
-            await asyncio.gather(*map(self._look_at, hinted - {""}))
+                await self._follow_journal()  # which libraries there are is told first
+            for library in hinted - {""}:
+                self._refresh(library)
 
-    async def _look_at(self, library: str) -> None:
+    async def _follow_journal(self) -> None:
         try:
-            if not library:
-                await self.look()
-            elif library in self.circles:
-                await self.circles[library].served.look()
+            await self.look()
         except StoreError as error:
             if str(error) != self.trouble:
                 _log.error("%s", error)
             self.trouble = str(error)
         except Exception:
             _log.exception("following the storage failed")
+
+    def _refresh(self, library: str, introduced: Iterable[str] = ()) -> None:
+        """Look for news of a library behind: one that is slow or locked keeps no other waiting."""
+        if library in self.circles:
+            self._stale.setdefault(library, set()).update(introduced)
+            if library not in self._refreshing:
+                self._refreshing.add(library)
+                self._do(self._refresh_now(library))
+
+    async def _refresh_now(self, library: str) -> None:
+        try:
+            while library in self._stale and library in self.circles:
+                introduced = self._stale.pop(library)
+                try:
+                    await self.circles[library].served.look(introduced)
+                except BaseException:
+                    self._stale.setdefault(library, set()).update(introduced)
+                    raise
+        except StoreError as error:
+            _log.error("library %s: %s", library, error)
+        finally:
+            self._refreshing.discard(library)
+            if library not in self.circles:
+                self._stale.pop(library, None)
 
     # The journal
 
@@ -130,16 +156,17 @@ class Shelf:
                 self._read = max(self._read, word.number)
             for library, said in news.items():
                 try:
-                    await self._take(library, said)
-                except StoreError as error:
-                    _log.error("library %s: %s", library, error)
+                    self._take(library, said)
+                except Exception:
+                    _log.exception("library %s: what the registry says cannot be followed", library)
 
-    async def _take(self, library: str, words: list[Word]) -> None:
+    def _take(self, library: str, words: list[Word]) -> None:
         if any(word.standing is None for word in words):
-            if library in self.circles:
-                self.circles[library].dismiss("not-served")
-                await self._close(library)
             self.libraries.pop(library, None)
+            circle = self.circles.pop(library, None)
+            if circle is not None:
+                circle.dismiss("not-served")
+                self._do(self._put_away(library, circle))
             last = max(n for n, word in enumerate(words) if word.standing is None)
             words = words[last + 1 :]
             if not words:
@@ -152,8 +179,8 @@ class Shelf:
         circle = self.circles.get(library)
         if circle is not None:
             circle.look()
-            if introduced:
-                await circle.served.look(introduced)
+        if introduced:
+            self._refresh(library, introduced)
 
     def pin(self, device: str, certificate: bytes) -> None:
         """Let TLS take a certificate from now on."""
@@ -166,10 +193,6 @@ class Shelf:
         vouched = self.libraries.get(library)
         return vouched.standing(device) if vouched else None
 
-    def knows(self, device: str) -> bool:
-        """Whether any library has let the device in."""
-        return device in self._pinned
-
     # What members say
 
     async def vouch(self, library: str, device: str, said: Vouch) -> None:
@@ -177,35 +200,45 @@ class Shelf:
 
         Raises StoreError, and ProtocolError where it may not.
         """
+        vouched = self.libraries.get(library)
+        if vouched is None or vouched.standing(device) is not Standing.MEMBER:
+            raise refusal("not-served")
+        await self._take_word(library, device, vouched.certificate(device), said)
+
+    async def found(self, library: str, device: str, certificate: bytes, said: Vouch) -> None:
+        """Serve a library from now on, whose first word comes from a guest.  Raises as ``vouch``.
+
+        Where it is served already the guest has to be a member.
+        """
+        if library not in self.libraries and len(self.libraries) >= self._terms.limits.libraries:
+            raise refusal("over-limit", "it serves as many libraries as it may")
+        await self._take_word(library, device, certificate, said, founding=True)
+
+    async def _take_word(
+        self, library: str, device: str, certificate: bytes, said: Vouch, *, founding: bool = False
+    ) -> None:
         members, authors = await asyncio.to_thread(
             lambda: (_read(said.members), _read(said.authors))
         )
-        vouched = self.libraries.get(library)
-        if self.standing(library, device) is not Standing.MEMBER or vouched is None:
-            raise refusal("not-served")
-        members.setdefault(device, vouched.certificate(device))
-        await self.record(library, members, authors, said.withdrawn)
-
-    async def record(
-        self,
-        library: str,
-        members: Mapping[str, bytes],
-        authors: Mapping[str, bytes],
-        withdrawn: Iterable[str],
-    ) -> None:
-        """Write to the registry what is said of a library, and follow it.  Raises as ``vouch``."""
-        limits = self._terms.limits
-        vouched = self.libraries.get(library)
-        if vouched is None and len(self.libraries) >= limits.libraries:
-            raise refusal("over-limit", f"it serves {limits.libraries} libraries already")
-        said = {*members, *authors, *withdrawn}
-        if len(said | vouched.devices if vouched else said) > limits.devices:
-            raise refusal("over-limit", f"it may have {limits.devices} devices")
-        if vouched is None or not vouched.agrees(members, authors, withdrawn):
-            registry = self._storage.registry
-            gone = frozenset(withdrawn)
-            await self._on_thread(registry.vouch, library, members, authors, gone)
+        members.setdefault(device, certificate)
+        withdrawn = frozenset(said.withdrawn)
+        known, most = self.libraries.get(library) or Vouched(library), self._terms.limits.devices
+        too_many = len({*members, *authors, *withdrawn} | known.devices) > most
+        if too_many:
+            # Else whoever fills the table could not be removed any more.
+            members = {one: der for one, der in members.items() if one in known.devices}
+            authors, withdrawn = {}, withdrawn & known.devices
+        if members and not known.agrees(members, authors, withdrawn):
+            word = device, library, members, authors, withdrawn
+            taken = await self._on_thread(
+                lambda: self._storage.registry.vouch(*word, founding=founding)
+            )
             await self.look()
+            if not taken:  # removed meanwhile, itself or with its library
+                gone = self.standing(library, device) is Standing.WITHDRAWN
+                raise refusal("removed" if gone else "not-served")
+        if too_many:
+            raise refusal("over-limit", f"it may have {most} devices")
 
     # Libraries in use
 
@@ -218,9 +251,13 @@ class Shelf:
                 if vouched is None:
                     raise refusal("not-served")
                 served = await ServedLibrary.open(
-                    self._storage, vouched, self._device, self._executor, self._terms.limits.octets
+                    self._storage, vouched, self._device, self._executor, self._terms.limits
                 )
+                if self.libraries.get(library) is not vouched:  # removed meanwhile
+                    await served.close()
+                    raise refusal("not-served")
                 circle = self.circles[library] = Circle(served, self._terms, self, self._do)
+                self._refresh(library)  # a hint that came meanwhile found nothing to look at
             self._watch(library)
             return circle
 
@@ -249,6 +286,19 @@ class Shelf:
         timer = self._idle.pop(library, None)
         if timer is not None:
             timer.cancel()
+
+    def reopen(self, library: str) -> None:
+        """Part from all devices of a library, and open it anew when they come again."""
+        circle = self.circles.pop(library, None)
+        if circle is not None:
+            _log.error("library %s: its storage was put back to an earlier state", library)
+            circle.part(REOPENED)
+            self._do(self._put_away(library, circle))
+
+    async def _put_away(self, library: str, circle: Circle) -> None:
+        """Close what is not in use any more."""
+        async with self._opening.setdefault(library, asyncio.Lock()):
+            await circle.close()
 
     async def _on_thread(self, work: Callable[..., Any], *args: object) -> Any:
         loop = asyncio.get_running_loop()

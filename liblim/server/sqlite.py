@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from liblim.errors import StoreBusy, StoreError
 from liblim.store import Store
 from liblim.store.connection import give_to_owner
 from liblim.store.registry import RegistryFile
+
+REGISTRY = "registry.db"
 
 
 class SqliteStorage:
@@ -28,11 +30,15 @@ class SqliteStorage:
                 give_to_owner(self._logs)
         except OSError as error:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.") from error
-        self.registry = _Registry(folder / "registry.db", self._logs)
+        self.registry = _Registry(folder / REGISTRY, self._logs)
 
     def open(self, library: str) -> Store:
         """The log of a library that the registry knows."""
         return Store(self.registry.file_of(library), shared=True)
+
+    def has_log(self, library: str) -> bool:
+        """Whether the file of a library is there, as it should be."""
+        return self.registry.file_of(library).exists()
 
     def listen(self, hint: Callable[[str], None]) -> None:
         """Do nothing: no other process writes to a log, and the registry is looked at now and then."""
@@ -64,13 +70,12 @@ class SqliteStorage:
         except OSError as error:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.") from error
         # The registry first: a library that comes meanwhile is not in the copy, rather than without its log.
-        self.registry.copy_to(folder / "registry.db")
+        self.registry.copy_to(folder / REGISTRY)
         for library in self.registry.libraries():
-            file = self.registry.file_of(library)
-            if file.exists():
+            if self.has_log(library):
                 log = self.open(library)
                 try:
-                    log.copy_to(folder / "libraries" / file.name)
+                    log.copy_to(folder / "libraries" / self.registry.file_of(library).name)
                 finally:
                     log.close()
 
@@ -94,7 +99,23 @@ class _Registry(RegistryFile):
         number = self.number(library)
         if number is None:
             raise StoreError("That library is not served here any more.")
-        return self._logs / f"{library}-{number}.db"
+        return self._logs / _file_name(library, number)
+
+    def vouch(
+        self,
+        by: str,
+        library: str,
+        members: Mapping[str, bytes],
+        authors: Mapping[str, bytes],
+        withdrawn: Collection[str],
+        *,
+        founding: bool = False,
+    ) -> bool:
+        """Take what a device says; a library has its file from its first word on, so that a loss is seen."""
+        taken = super().vouch(by, library, members, authors, withdrawn, founding=founding)
+        if taken and founding:
+            Store(self.file_of(library), shared=True).close()
+        return taken
 
     def remove(self, library: str) -> bool:
         """Forget a library; whether there was one."""
@@ -104,10 +125,15 @@ class _Registry(RegistryFile):
 
     def sweep(self) -> None:
         """Delete the logs of libraries that are not served any more."""
-        kept = {self.file_of(library).name for library in self.libraries()}
-        for file in self._logs.iterdir():
+        files = list(self._logs.iterdir())  # before: a library that comes now has none among them
+        kept = {_file_name(*row) for row in self.numbers()}
+        for file in files:
             if file.name.removesuffix("-wal").removesuffix("-shm") not in kept:
                 with suppress(
                     OSError
                 ):  # another process has it open, on Windows; the next start does it
                     file.unlink()
+
+
+def _file_name(library: str, number: int) -> str:
+    return f"{library}-{number}.db"

@@ -15,8 +15,13 @@ from typing import Protocol
 
 from liblim.admission import AdmissionStore
 from liblim.change import Change, Range
+from liblim.errors import StoreError
 from liblim.store import Admitted, Fresh
 from liblim.store.registry import Invitation, Standing, Word
+
+
+class StoreWentBack(StoreError):
+    """A log has lost what this process saw of it: its storage was put back to an earlier state meanwhile."""
 
 
 class Log(AdmissionStore, Protocol):
@@ -77,12 +82,18 @@ class Registry(Protocol):
 
     def vouch(
         self,
+        by: str,
         library: str,
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
-    ) -> None:
-        """Take what a member says of its library, in one transaction; make the library if there is none.
+        *,
+        founding: bool = False,
+    ) -> bool:
+        """Take what the device ``by`` says of its library, in one transaction; whether it may say so.
+
+        It may if it is a member by then, whatever a caller saw before.  A library that is not served is made
+        if the word is ``founding``, and else not: one that was removed meanwhile does not come back.
 
         -  ``withdrawn`` are so for ever.  If any is newly so, all members that are not among ``members``
            become authors: whom the removed device let in, and nobody else knows, goes with it.
@@ -123,6 +134,9 @@ class Storage(Protocol):
     def open(self, library: str) -> Log:
         """The log of a library that the registry knows; one process opens each at most once."""
 
+    def has_log(self, library: str) -> bool:
+        """Whether the log of a library that the registry knows is there; ``open`` makes what was lost."""
+
     def listen(self, hint: Callable[[str], None]) -> None:
         """Call ``hint``, on any thread, when another process may have written to a library.
 
@@ -142,4 +156,14 @@ class Storage(Protocol):
         """Let go of everything."""
 
 
-__all__ = ["Admitted", "Fresh", "Invitation", "Log", "Registry", "Standing", "Storage", "Word"]
+__all__ = [
+    "Admitted",
+    "Fresh",
+    "Invitation",
+    "Log",
+    "Registry",
+    "Standing",
+    "Storage",
+    "StoreWentBack",
+    "Word",
+]

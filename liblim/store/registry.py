@@ -117,6 +117,11 @@ def judge(
     return news
 
 
+def is_member(known: Mapping[str, tuple[bytes, Standing]], device: str) -> bool:
+    """Whether a library takes the word of a device."""
+    return device in known and known[device][1] is Standing.MEMBER
+
+
 class RegistryFile:
     """The registry; every method may raise StoreError."""
 
@@ -173,6 +178,10 @@ class RegistryFile:
         rows = self._rows("SELECT number FROM libraries WHERE library = ?", library)
         return int(rows[0][0]) if rows else None
 
+    def numbers(self) -> list[tuple[str, int]]:
+        """All libraries, each with its number."""
+        return [(row[0], row[1]) for row in self._rows("SELECT library, number FROM libraries")]
+
     def words(self, after: int) -> list[Word]:
         """The journal behind a number: of each device in a library the last line."""
         query = (
@@ -183,26 +192,34 @@ class RegistryFile:
 
     def vouch(
         self,
+        by: str,
         library: str,
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
-    ) -> None:
-        """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
+        *,
+        founding: bool = False,
+    ) -> bool:
+        """Take what a device says of its library; see ``liblim.server.stores.Registry``."""
         with self._at_work() as db:
-            db.execute("INSERT OR IGNORE INTO libraries (library) VALUES (?)", (library,))
+            if founding:
+                db.execute("INSERT OR IGNORE INTO libraries (library) VALUES (?)", (library,))
+                founding = bool(db.changes())
             rows = db.execute(
                 "SELECT device, certificate, standing FROM words "
                 "WHERE library = ? AND standing IS NOT NULL",
                 (library,),
             )
             known = {device: (der, Standing(standing)) for device, der, standing in rows}
+            if not founding and not is_member(known, by):
+                return False
             for device, (der, standing) in judge(known, members, authors, withdrawn).items():
                 db.execute(
                     "INSERT OR REPLACE INTO words (library, device, certificate, standing) "
                     "VALUES (?, ?, ?, ?)",
                     (library, device, der, standing.value),
                 )
+        return True
 
     def remove(self, library: str) -> bool:
         """Forget a library; whether there was one."""

@@ -99,7 +99,8 @@ class Load(NamedTuple):
 def prepare(storage: Storage, number: int, changes: int) -> Load:
     """A library that exists by now, or is made, and changes for it by a new device."""
     identity, oid = Identity.generate(), library(number)
-    storage.registry.vouch(oid, {identity.device: identity.certificate}, {}, [])
+    members = {identity.device: identity.certificate}
+    storage.registry.vouch(identity.device, oid, members, {}, [], founding=True)
     devices = Vouched(oid)
     devices.take([Word(1, oid, identity.device, identity.certificate, Standing.MEMBER)])
     author = Author(library_keys(identity, library=oid))
@@ -159,7 +160,8 @@ class Grown:
     """A library with so many changes, and those that come next."""
 
     def __init__(self, storage: Storage, number: int, length: int, next_ones: int) -> None:
-        storage.registry.vouch(library(number), {}, {DEVICE: b"certificate"}, [])
+        authors = {DEVICE: b"certificate"}
+        storage.registry.vouch(DEVICE, library(number), {}, authors, [], founding=True)
         self.log: Log = storage.open(library(number))
         changes = conversation(length + next_ones)
         left = length

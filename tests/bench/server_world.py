@@ -39,7 +39,8 @@ def vouch(storage: Storage, devices: dict[int, int]) -> None:
     for library, count in devices.items():
         identities = [identity_of(library, device) for device in range(count)]
         members = {identity.device: identity.certificate for identity in identities}
-        storage.registry.vouch(name_of(library), members, {}, frozenset())
+        by = identities[0].device
+        storage.registry.vouch(by, name_of(library), members, {}, [], founding=True)
 
 
 def stamp_of(change: Change) -> float:

@@ -12,6 +12,7 @@ import msgspec
 from liblim.change import Change, Dep, Head, Header, Range
 from liblim.errors import StoreError
 from liblim.server.postgres.pool import Connection, Pool
+from liblim.server.stores import StoreWentBack
 from liblim.store import Admitted, Fresh, ReplicaRow
 
 ROW_OCTETS = 300
@@ -92,6 +93,7 @@ class _Batch:
         """The counters when it is committed."""
         last, tick, octets = self.locked
         octets += sum(ROW_OCTETS + len(change.body or b"") for change in self.changes)
+        octets += sum(len(packed) for _, packed, *_ in self.aside)
         beside = bool(self.aside or self.receipts)
         return Counters(last + len(self.changes), tick + beside, octets)
 
@@ -104,7 +106,7 @@ class PostgresLog:
         pool: Pool,
         library: str,
         written: Callable[[str], None],
-        closed: Callable[[str], object],
+        closed: Callable[[PostgresLog], None],
     ) -> None:
         """Open the log of a library; ``written`` is told of it after each commit, ``closed`` at the end.
 
@@ -129,7 +131,7 @@ class PostgresLog:
 
     def close(self) -> None:
         """Let go of it."""
-        self._closed(self.library)
+        self._closed(self)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -211,7 +213,7 @@ class PostgresLog:
     def fresh(self) -> Fresh:
         """What other processes wrote since the last call, or since this log was opened.
 
-        Within a transaction all that was committed before it began.
+        Within a transaction all that was committed before it began.  Raises StoreWentBack.
         """
         if self._batch is not None:
             now = self._batch.locked
@@ -220,7 +222,11 @@ class PostgresLog:
         seen = self._seen
         if now[:2] == seen[:2]:
             return Fresh()
-        changes = self._changes("position BETWEEN %s AND %s", (seen.last + 1, now.last))
+        # With the last one that was seen: it tells whether that is still this log's past.
+        changes = self._changes("position BETWEEN %s AND %s", (seen.last, now.last))
+        if now.last < seen.last or now.tick < seen.tick or not self._goes_on(changes):
+            raise StoreWentBack("The database was put back to what it held earlier.")
+        changes = [new for new in changes if new.position > seen.last]
         beside = self._number, seen.tick, now.tick
         query = "SELECT hash, device FROM aside WHERE library = %s AND tick > %s AND tick <= %s"
         aside = dict(self._ask(query, beside))
@@ -228,6 +234,14 @@ class PostgresLog:
         receipts = [row[0] for row in self._ask(query, beside)]
         self._see((new.change for new in changes), now)
         return Fresh(changes, aside, receipts)
+
+    def _goes_on(self, changes: Sequence[Admitted]) -> bool:
+        """Whether changes begin with the last one that was seen, if any was."""
+        if not self._seen.last:
+            return True
+        first = changes[0].change if changes else None
+        row = self._replicas.get(first.replica) if first is not None else None
+        return row is not None and first is not None and row.head == (first.seq, first.hash)
 
     def append(self, change: Change) -> int:
         """Add a change that was found admissible; returns its position.  Within a transaction."""

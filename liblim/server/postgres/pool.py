@@ -39,8 +39,10 @@ _DEFAULTS: dict[str, str | int] = {
 _SETTINGS = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",  # a database may be set to lose acknowledged commits
-    "lock_timeout": "30s",  # a process that was stopped in a transaction is not waited for without end,
-    "idle_in_transaction_session_timeout": "60s",  # and loses the transaction
+    # A transaction takes milliseconds.  A process that was stopped within one loses it, and is not waited for
+    # without end: that would keep a thread from other libraries.
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "5s",
 }
 
 

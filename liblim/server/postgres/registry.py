@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, LiteralString
 
 from liblim.server.postgres.pool import Connection, Pool
-from liblim.store.registry import Invitation, Standing, Word, judge
+from liblim.store.registry import Invitation, Standing, Word, is_member, judge
 
 _LOCK = 0x4C494D52
 """The advisory lock of whoever writes to the journal ("LIMR"): numbers are committed in their order."""
@@ -68,26 +68,34 @@ class PostgresRegistry:
 
     def vouch(
         self,
+        by: str,
         library: str,
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
-    ) -> None:
-        """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
-        rows = self._ask(_KNOWN, library)
+        *,
+        founding: bool = False,
+    ) -> bool:
+        """Take what a device says of its library; see ``liblim.server.stores.Registry``."""
+        known = _known(self._ask(_KNOWN, library))
         # Most that is said was said before, by another device: for that nobody waits.
-        if rows and not judge(_known(rows), members, authors, withdrawn):
-            return
+        if is_member(known, by) and not judge(known, members, authors, withdrawn):
+            return True
         with self._writing() as db:
-            query: LiteralString = (
-                "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
-            )
-            db.execute(query, (library,))
+            _lock(db)
+            if founding:
+                query: LiteralString = (
+                    "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
+                )
+                founding = bool(db.execute(query, (library,)).rowcount)
             known = _known(db.execute(_KNOWN, (library,)).fetchall())
+            if not founding and not is_member(known, by):
+                return False
             news = judge(known, members, authors, withdrawn)
             for device, (certificate, standing) in news.items():
                 db.execute(_WORD, (library, device, certificate, standing.value))
         self._written("")
+        return True
 
     def remove(self, library: str) -> bool:
         """Forget a library with its log, its devices and its receipts; whether there was one."""
@@ -98,6 +106,7 @@ class PostgresRegistry:
                 return False
             for table in _LOG_TABLES:
                 db.execute(f"DELETE FROM {table} WHERE library = %s", row)
+            _lock(db)  # not before: that can take minutes, and all other libraries would wait
             # The new line first: no number is given twice.
             db.execute(_WORD, (library, "", b"", None))
             db.execute("DELETE FROM words WHERE library = %s AND device <> ''", (library,))
@@ -110,6 +119,7 @@ class PostgresRegistry:
     def invite(self, invitation: Invitation) -> None:
         """Let this one count, and none before it."""
         with self._writing() as db:
+            _lock(db)
             db.execute("DELETE FROM invitations")
             db.execute("INSERT INTO invitations VALUES (%s, %s, %s)", invitation)
 
@@ -134,7 +144,7 @@ class PostgresRegistry:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction that keeps out other writers of the registry."""
+        """A transaction that is committed where the block ends well."""
         with self._pool.transaction(_begin) as (connection, _):
             yield connection
             connection.execute("COMMIT")
@@ -151,4 +161,8 @@ def _word(number: int, library: str, device: str, certificate: bytes, standing: 
 
 def _begin(connection: Connection) -> None:
     connection.execute("BEGIN")
+
+
+def _lock(connection: Connection) -> None:
+    """Keep out other writers of the journal until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))

@@ -40,9 +40,17 @@ class PostgresStorage:
 
     def open(self, library: str) -> PostgresLog:
         """The log of a library that the registry knows; one process opens each at most once."""
-        log = PostgresLog(self._pool, library, self._hints.tell, self._open.pop)
+        log = PostgresLog(self._pool, library, self._hints.tell, self._closed)
         self._open[library] = log
         return log
+
+    def _closed(self, log: PostgresLog) -> None:
+        if self._open.get(log.library) is log:  # not one that was opened after it
+            del self._open[log.library]
+
+    def has_log(self, library: str) -> bool:
+        """It is: the tables hold the logs of all libraries."""
+        return True
 
     def listen(self, hint: Callable[[str], None]) -> None:
         """Call ``hint``, on its own thread, when another process may have written to a library.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from liblim.net.address import Address
 from liblim.server.inviting import invite
@@ -59,6 +62,11 @@ class Serving:
         served = self.server.shelf.circles[library].served
         return served.count, served.digest
 
+    async def chores(self) -> None:
+        """Wait until all is done that nobody waits for."""
+        while self.server._chores:
+            await asyncio.wait(self.server._chores)
+
     async def pair(self, device: Device) -> None:
         """Let a device have its library served here."""
         code = invite(self.storage.registry).code
@@ -99,6 +107,23 @@ async def serving(
             yield Serving(storage, server)
         finally:
             await server.stop()
+
+
+class Slow:
+    """Holds up one call of a method until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        self.reached, self.go = threading.Event(), threading.Event()
+        real = getattr(owner, name)
+
+        def slow(*arguments: Any, **named: Any) -> Any:
+            monkeypatch.setattr(owner, name, real)
+            done = real(*arguments, **named)
+            self.reached.set()
+            assert self.go.wait(30)
+            return done
+
+        monkeypatch.setattr(owner, name, slow)
 
 
 def server_peer(device: Device) -> Any:

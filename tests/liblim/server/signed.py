@@ -22,7 +22,8 @@ def writers(library: str = LIBRARY) -> list[Author]:
 
 def vouch(storage: Storage, library: str = LIBRARY) -> None:
     """Let the devices be members of a library."""
-    storage.registry.vouch(library, {i.device: i.certificate for i in IDENTITIES}, {}, [])
+    members = {i.device: i.certificate for i in IDENTITIES}
+    storage.registry.vouch(IDENTITIES[0].device, library, members, {}, [], founding=True)
 
 
 class Gate:

@@ -16,13 +16,15 @@ import pytest
 
 from liblim.change import Head, count, digest
 from liblim.net.link import Link
-from liblim.server.cli import all_vouched, main
+from liblim.server.cli import main
+from liblim.server.keyless import all_vouched
 from liblim.server.sqlite import SqliteStorage
 from liblim.trust import words_of
 from tests.app.services import free_port
 from tests.liblim.net.devices import Device, device
 from tests.liblim.server.processes import Process, code_for, limserver
 from tests.liblim.server.serving import in_step, on_folder, pair, server_peer
+from tests.liblim.server.signed import vouch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -171,13 +173,18 @@ def test_what_was_altered_is_found(
 
 def test_wrong_usage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run: Callable[..., int] = lambda *words: main(["--data", str(tmp_path / "s"), *words])  # noqa: E731
+    for command in ("invite", "libraries", "check"):
+        assert run(command) == 1
+        assert "no server in" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+    assert run("init") == 0
     assert run("invite", "--hours", "0") == 1
     assert "above 0" in capsys.readouterr().err
     for wrong in ("here:there", ":there"):
         assert run("run", "--listen", wrong) == 1
         assert "no port" in capsys.readouterr().err
     with closing(SqliteStorage(tmp_path / "s")) as storage:
-        assert all_vouched(storage) == {}
+        assert all_vouched(storage.registry) == {}
 
 
 def test_a_user_without_a_home_names_a_folder(
@@ -194,4 +201,18 @@ def test_a_user_without_a_home_names_a_folder(
         monkeypatch.delenv(name, raising=False)
     assert main(["libraries"]) == 1
     assert "--data" in capsys.readouterr().err
-    assert main(["--data", str(tmp_path / "s"), "libraries"]) == 0
+    assert main(["--data", str(tmp_path / "s"), "init"]) == 0
+
+
+def test_a_log_that_is_gone_is_told_and_not_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "s"
+    with closing(SqliteStorage(data)) as storage:
+        vouch(storage)
+    (file,) = (data / "libraries").glob("*.db")
+    file.unlink()
+    for command, code in (("libraries", 0), ("check", 1)):
+        assert main(["--data", str(data), command]) == code
+        assert "its log is gone" in capsys.readouterr().out
+    assert not file.exists()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -20,6 +22,7 @@ from liblim.errors import LimError, StoreBusy, StoreError, StoreReadOnly, StoreT
 from liblim.server.postgres import PostgresStorage, hints, log, pool, storage
 from liblim.server.stores import Fresh
 from tests.liblim.server.cluster import Cluster, binaries
+from tests.liblim.server.serving import Slow, serving
 from tests.liblim.server.signed import LIBRARY, Author, Gate, conversation, vouch, writers
 
 WAIT = 20.0
@@ -244,6 +247,74 @@ def test_what_comes_while_a_log_is_opened_is_told_once(start: Callable[[], Proce
 
 
 # PostgreSQL goes, and comes back
+
+
+def test_what_is_written_while_a_library_is_opened_is_served(
+    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hint comes before there is anything that could look."""
+    monkeypatch.setattr(hints, "LOOK", 3600.0)
+    one, two = start(), start()
+    vouch(two.storage)
+    author, gate = writers()[0], Gate(two.storage)
+
+    async def run() -> None:
+        async with serving(one.storage) as server:
+            shelf, hinted = server.server.shelf, asyncio.Event()
+            slow = Slow(monkeypatch, one.storage, "open")
+            opening = asyncio.ensure_future(shelf.open(LIBRARY))
+            await asyncio.to_thread(slow.reached.wait)
+
+            def refresh(library: str, introduced: Iterable[str] = ()) -> None:
+                real(library, introduced)
+                hinted.set()
+
+            real = shelf._refresh
+            monkeypatch.setattr(shelf, "_refresh", refresh)
+            gate.take(author.write())
+            await hinted.wait()
+            slow.go.set()
+            served = (await opening).served
+            await server.chores()
+            assert served.count == 1
+
+    asyncio.run(run())
+    gate.log.close()
+
+
+@pytest.mark.parametrize("caught_up", [False, True])
+def test_a_log_that_lost_changes_is_opened_anew(
+    address: str, start: Callable[[], Process], *, caught_up: bool
+) -> None:
+    """As a dump has it that is put back under a running process, or a standby that was behind."""
+    one = start()
+    vouch(one.storage)
+    author, other = writers()[:2]
+    changes = [author.write() for _ in range(4)]
+
+    async def run() -> None:
+        async with serving(one.storage) as server:
+            shelf = server.server.shelf
+            served = (await shelf.open(LIBRARY)).served
+            await served.receive(changes[:3])
+            admin(address, "DELETE FROM lim.changes WHERE position > 1")
+            admin(address, "UPDATE lim.libraries SET last = 1")
+            with psycopg.connect(address) as connection:
+                head = changes[0].hash, changes[0].header.end
+                connection.execute("UPDATE lim.replicas SET seq = 1, hash = %s, ends = %s", head)
+            if caught_up:
+                with closing(Gate(one.storage).log) as log, log.transaction():
+                    for _ in range(3):
+                        log.append(other.write())
+            with pytest.raises(StoreError, match="put back"):
+                await served.receive(changes[3:])
+            await server.chores()
+            assert not shelf.circles
+            served = (await shelf.open(LIBRARY)).served
+            assert served.heads[author.replica].seq == 1
+            assert len((await served.receive(changes)).entered) == 3
+
+    asyncio.run(run())
 
 
 def test_what_idled_while_postgresql_restarted_goes_on(

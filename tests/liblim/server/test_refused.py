@@ -184,6 +184,7 @@ async def test_changes_of_strangers_wait_and_forged_ones_end_the_session(
         assert alien.replica not in served.heads
         # Once a member vouches for its device, what waited comes in.
         await server.server.shelf.vouch(library, lap.id, Vouch((), (stranger.certificate,)))
+        await server.chores()
         assert alien.replica in served.heads
 
 
@@ -195,7 +196,7 @@ async def test_a_library_over_its_limit_is_told_and_others_go_on(open_storage: O
         await server.pair(pad)
         await in_step(lap)
         await in_step(pad)
-        server.server.shelf.circles[lap.database.library].served._most = 1
+        server.server.shelf.circles[lap.database.library].served._limits = Limits(octets=1)
         await lap.write("one too many")
         await lap.until(lambda: "takes no more" in server_peer(lap).error)
         assert server_peer(lap).refused
