@@ -21,11 +21,12 @@ import msgspec
 
 from liblim.admission import Entered, Outcome
 from liblim.aside import Reissue
-from liblim.change import Change, Dep, Head, Range, digest
+from liblim.change import Change, Dep, Head, Range
 from liblim.crdt.author import Author as OpAuthor
 from liblim.desk import Desk, Left, Loaded
 from liblim.document import Document, Effect, by_kind
 from liblim.errors import LimError, OperationError, StoreError
+from liblim.heads import HeadDigest
 from liblim.library import TRUST_KINDS, Library, TrustWord, identifier, take_on
 from liblim.reading import ReadingAdmission
 from liblim.reissue import Aside, Issued
@@ -141,7 +142,6 @@ class Database:
             identity.device if identity else identifier(self.store, "device", self._entropy)
         )
         self.log_id = identifier(self.store, "log", self._entropy)
-        self._digest = ""
         self.store.trim_undo(UNDO_DOCUMENTS)
         self._admission = ReadingAdmission(self.store, sealer, self.library)
         self._start_writer(sealer)
@@ -162,6 +162,7 @@ class Database:
     def _start_writer(self, sealer: Sealer) -> None:
         replicas = self.store.replicas()
         self.heads: dict[str, Head] = {replica: row.head for replica, row in replicas.items()}
+        self._digest = HeadDigest(self.heads)
         self.authors = {replica: Author(row.device, row.end) for replica, row in replicas.items()}
         self.count = sum(head.seq for head in self.heads.values())
         self.position = self.store.last_position()
@@ -190,8 +191,7 @@ class Database:
     @property
     def digest(self) -> str:
         """SHA-256 over the heads: equal on two devices, they hold the same changes."""
-        self._digest = self._digest or digest(self.heads)
-        return self._digest
+        return self._digest.value
 
     # Documents
 
@@ -362,7 +362,7 @@ class Database:
             for word in outcome.outside:
                 trusted |= self.trust.hear(TrustWord(*word))
         if outcome.entered:
-            self._digest = ""
+            self._digest.advanced({new.change.replica for new in outcome.entered})
         if trusted and self.trust is not None:
             self.trust.choose_epoch()
         self._announce(outcome, effects, trusted)

@@ -12,7 +12,8 @@ from concurrent.futures import Executor
 import msgspec
 
 from liblim.admission import Admission, Outcome
-from liblim.change import Change, Head, Range, digest
+from liblim.change import Change, Head, Range
+from liblim.heads import HeadDigest
 from liblim.receipt import Receipt
 from liblim.server.keyless import Vouched
 from liblim.server.limits import Limits
@@ -59,7 +60,7 @@ class ServedLibrary:
         self._unmeasured = 0
         self.receipts = [_decoder.decode(packed) for packed, _ in log.receipts()]
         """Those that were kept when it was opened."""
-        self._digest = ""
+        self._digest = HeadDigest(self.heads)
 
     @classmethod
     async def open(
@@ -90,8 +91,7 @@ class ServedLibrary:
     @property
     def digest(self) -> str:
         """The digest over the heads."""
-        self._digest = self._digest or digest(self.heads)
-        return self._digest
+        return self._digest.value
 
     # The log
 
@@ -152,7 +152,7 @@ class ServedLibrary:
             self.count += 1
             self.position = position
         if news:
-            self._digest = ""
+            self._digest.advanced({change.replica for _, change in news})
             self.on_committed([change for _, change in news])
         if outcome.elsewhere.receipts:
             self.on_receipts([_decoder.decode(packed) for packed in outcome.elsewhere.receipts])

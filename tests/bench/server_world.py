@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from liblim.change import Change, Head, Header, Range, digest
+from liblim.change import Change, Head, Header, Range
+from liblim.heads import HeadDigest
 from liblim.server.stores import Storage
 from liblim.trust import Identity, replica_of
 from liblim.trust.keys import signed_change
@@ -93,21 +94,19 @@ class LightLog:
     def __init__(self, library: int, device: int) -> None:
         self.library = name_of(library)
         self.device = identity_of(library, device).device
-        self.heads: dict[str, Head] = {}
-        self.count = 0
         self._changes: dict[str, list[Change]] = {}
-        self._digest = ""
+        self.start_from({})
 
     def start_from(self, heads: Mapping[str, Head]) -> None:
         """Hold what these stand for, and give none of it."""
-        self.heads = dict(heads)
+        self.heads: dict[str, Head] = dict(heads)
+        self._digest = HeadDigest(self.heads)
         self.count = sum(head.seq for head in heads.values())
 
     @property
     def digest(self) -> str:
         """The digest over the heads."""
-        self._digest = self._digest or digest(self.heads)
-        return self._digest
+        return self._digest.value
 
     def add(self, changes: Sequence[Change]) -> list[Change]:
         """Take changes; returns those that are new and follow on what is there."""
@@ -120,7 +119,7 @@ class LightLog:
         chain.append(change)
         self.heads[change.replica] = Head(change.seq, change.hash)
         self.count += 1
-        self._digest = ""
+        self._digest.advanced([change.replica])
         return True
 
     def within(self, ranges: Sequence[Range], most: int) -> list[Change]:
