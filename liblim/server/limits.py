@@ -32,7 +32,9 @@ class Limits(NamedTuple):
     """Changes a second of one device, on the average; more are not refused, but read later."""
     burst: int = 10_000
     """Changes beyond that which may come at once."""
-    libraries: int = 10_000
+    libraries: int = 5000
+    all_devices: int = 5000
+    """Members in all, beyond which no new library comes: each makes all handshakes a little slower."""
 
 
 class Paced:

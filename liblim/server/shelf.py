@@ -210,8 +210,10 @@ class Shelf:
 
         Where it is served already the guest has to be a member.
         """
-        if library not in self.libraries and len(self.libraries) >= self._terms.limits.libraries:
-            raise refusal("over-limit", "it serves as many libraries as it may")
+        limits = self._terms.limits
+        full = len(self.libraries) >= limits.libraries or len(self._pinned) >= limits.all_devices
+        if full and library not in self.libraries:
+            raise refusal("over-limit", "it serves as many libraries or devices as it may")
         await self._take_word(library, device, certificate, said, founding=True)
 
     async def _take_word(

@@ -11,7 +11,7 @@ from liblim.server.stores import Storage
 from tests.bench.server_process import Place
 from tests.bench.server_world import Hand, name_of, vouch
 
-REPLICA = 10_000
+REPLICA = 100
 """Changes that a device writes in one run of the program, in a library that is filled."""
 BATCH = 500
 

@@ -75,6 +75,19 @@ async def test_whoever_fills_the_table_can_still_be_removed(open_storage: Opener
         assert OTHER not in shelf.libraries
 
 
+@on_storage
+async def test_a_server_that_serves_as_many_as_it_may_takes_no_new_library(
+    open_storage: Opener,
+) -> None:
+    async with serving(open_storage(), limits=Limits(all_devices=3)) as server:
+        await found(server)
+        with pytest.raises(ProtocolError, match="as many libraries or devices"):
+            await found(server, OTHER)
+        newcomer = Identity.generate()
+        await server.server.shelf.vouch(LIBRARY, FIRST.device, Vouch((newcomer.certificate,)))
+        assert server.server.shelf.standing(LIBRARY, newcomer.device) is Standing.MEMBER
+
+
 def held_up(
     test: Callable[[Opener, pytest.MonkeyPatch], Any],
 ) -> Callable[[Opener, pytest.MonkeyPatch], None]:
