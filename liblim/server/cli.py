@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,10 +26,14 @@ from liblim.server.metrics import Monitor
 from liblim.server.resources import bound_buffers, raise_file_limit
 from liblim.server.server import Server, identity_of
 from liblim.server.stores import Standing, Storage
+from liblim.server.trouble import in_words
 from liblim.trust import words_of
 
 PORT = 4241
 """Where a server listens unless another port is chosen: not where devices do, which may run beside it."""
+GRACE = 4.8
+"""Seconds after which a server that was asked to end has ended, whatever hangs."""
+HANGS = "The storage does not answer."
 _LISTENING = "listening"
 
 _log = logging.getLogger("limserver")
@@ -41,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.closing(open_storage(arguments.data, arguments.database)) as storage:
             return command(storage, arguments)
     except LimError as error:
-        print(error, file=sys.stderr)
+        print(in_words(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -189,11 +195,20 @@ async def _serve(
     server = Server(storage, identity, name=name, agent=agent, limits=limits)
     monitor = Monitor(server) if metrics else None
     stopped = asyncio.Event()
+
+    def end() -> None:
+        if stopped.is_set():
+            _leave("It was asked to end once more.")
+        last = threading.Timer(GRACE, _leave, [HANGS])
+        last.daemon = True
+        last.start()
+        stopped.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has no signal handlers on the loop; there Ctrl+C cancels this task.
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, end)
     try:
         if monitor is not None and metrics is not None:
             print(f"Metrics: http://{await monitor.open(metrics)}/metrics")
@@ -204,9 +219,17 @@ async def _serve(
         print("To let a device pair: limserver invite. Stop with Ctrl+C.", flush=True)
         await stopped.wait()
     finally:
-        await server.stop()
+        if not await server.stop():
+            _leave(HANGS)
         if monitor is not None:
             await monitor.close()
+
+
+def _leave(why: str) -> None:
+    """End now: threads that hang would be waited for without end."""
+    _log.error("%s The server ends at once; what it has acknowledged is kept.", why)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _place(found: Address) -> str:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from liblim.errors import CertificateError, LimError, PairingError, ProtocolError
+from liblim.errors import CertificateError, LimError, PairingError, ProtocolError, StoreError
 from liblim.net.dial import Streams
 from liblim.net.meeting import Meeting
 from liblim.net.talk import Talk, in_words
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Invitation, Registry, Standing
+from liblim.server.trouble import in_words as in_store_words
+from liblim.server.trouble import refused
 from liblim.trust import Identity, read_certificate
 from liblim.trust.pairing import SECONDS, Joining, new_code
 from liblim.trust.pairing_messages import (
@@ -108,14 +110,22 @@ class Inviter:
         """One try of the code, and all that follows if it is right."""
         try:
             with talk:
-                about = self._own()
-                proof = await self._check(talk, about)
-                await talk.say(Mac(proof.own[False], False))
-                await self._meet(Meeting(talk, proof.about, joins=False))
+                await self._pair(talk)
         except Exception as failure:
             if not isinstance(failure, LimError):
                 _log.exception("pairing failed")
             _log.warning("pairing from %s: %s", talk.host, in_words(failure))
+
+    async def _pair(self, talk: Talk) -> None:
+        about = self._own()
+        try:
+            proof = await self._check(talk, about)
+            await talk.say(Mac(proof.own[False], False))
+            await self._meet(Meeting(talk, proof.about, joins=False))
+        except StoreError as error:
+            _log.error("%s", in_store_words(error))
+            told = refused(error)
+            raise PairingError(told.code, str(told), told.mend) from error
 
     def _own(self) -> About:
         name, agent, port = self._about()

@@ -115,7 +115,8 @@ class ServedLibrary:
     ) -> tuple[Outcome, int | None]:
         """Admit them, on a thread; measures what the log takes where it has grown by much."""
         outcome = self._admission.admit(changes, introduced=introduced)
-        self._unmeasured += sum(OVERHEAD + len(new.change.body or b"") for new in outcome.entered)
+        written = [*(new.change for new in outcome.entered), *outcome.aside]
+        self._unmeasured += sum(OVERHEAD + len(change.body or b"") for change in written)
         return outcome, self._log.octets() if self._unmeasured >= MEASURE else None
 
     def _admitted(self, done: tuple[Outcome, int | None]) -> None:

@@ -20,8 +20,9 @@ from liblim.server.circle import Circle, Terms
 from liblim.server.keyless import Vouched
 from liblim.server.served import ServedLibrary
 from liblim.server.stores import Standing, Storage, Word
+from liblim.server.trouble import in_words
 from liblim.sync import Vouch, refusal
-from liblim.trust import read_certificate
+from liblim.trust import device_of, read_certificate
 
 LOOK = 2.0
 """Seconds after which the journal is read though nothing hinted at it."""
@@ -111,9 +112,10 @@ class Shelf:
             elif library in self.circles:
                 await self.circles[library].served.look()
         except StoreError as error:
-            if str(error) != self.trouble:
-                _log.error("%s", error)
-            self.trouble = str(error)
+            said = in_words(error)
+            if said != self.trouble:
+                _log.error("%s", said)
+            self.trouble = said
         except Exception:
             _log.exception("following the storage failed")
 
@@ -132,7 +134,7 @@ class Shelf:
                 try:
                     await self._take(library, said)
                 except StoreError as error:
-                    _log.error("library %s: %s", library, error)
+                    _log.error("library %s: %s", library, in_words(error))
 
     async def _take(self, library: str, words: list[Word]) -> None:
         if any(word.standing is None for word in words):
@@ -177,14 +179,29 @@ class Shelf:
 
         Raises StoreError, and ProtocolError where it may not.
         """
-        members, authors = await asyncio.to_thread(
-            lambda: (_read(said.members), _read(said.authors))
-        )
+        members, authors = _by_device(said.members), _by_device(said.authors)
+        vouched = self._speaking(library, device)
+        if vouched.agrees(members, authors, said.withdrawn):
+            return  # as most that is said
+        self._check_room(library, {*members, *authors, *said.withdrawn})
+        new = [der for one, der in {**authors, **members}.items() if not vouched.knows(one)]
+        await self._on_thread(_check, new)
+        vouched = self._speaking(library, device)  # once more, as that may take its time
+        members.setdefault(device, vouched.certificate(device))
+        await self.record(library, members, authors, said.withdrawn)
+
+    def _speaking(self, library: str, device: str) -> Vouched:
+        """The library that a device may speak for.  Raises ProtocolError."""
         vouched = self.libraries.get(library)
         if self.standing(library, device) is not Standing.MEMBER or vouched is None:
             raise refusal("not-served")
-        members.setdefault(device, vouched.certificate(device))
-        await self.record(library, members, authors, said.withdrawn)
+        return vouched
+
+    def _check_room(self, library: str, said: set[str]) -> None:
+        """Raises ProtocolError where a library would have too many devices."""
+        vouched, most = self.libraries.get(library), self._terms.limits.devices
+        if len(said | vouched.devices if vouched else said) > most:
+            raise refusal("over-limit", f"it may have {most} devices")
 
     async def record(
         self,
@@ -198,9 +215,7 @@ class Shelf:
         vouched = self.libraries.get(library)
         if vouched is None and len(self.libraries) >= limits.libraries:
             raise refusal("over-limit", f"it serves {limits.libraries} libraries already")
-        said = {*members, *authors, *withdrawn}
-        if len(said | vouched.devices if vouched else said) > limits.devices:
-            raise refusal("over-limit", f"it may have {limits.devices} devices")
+        self._check_room(library, {*members, *authors, *withdrawn})
         if vouched is None or not vouched.agrees(members, authors, withdrawn):
             registry = self._storage.registry
             gone = frozenset(withdrawn)
@@ -260,9 +275,14 @@ def _tell(loop: asyncio.AbstractEventLoop, hint: Callable[[str], None], library:
         loop.call_soon_threadsafe(hint, library)
 
 
-def _read(certificates: Iterable[bytes]) -> dict[str, bytes]:
-    """Certificates by device.  Raises ProtocolError where one is none."""
+def _by_device(certificates: Iterable[bytes]) -> dict[str, bytes]:
+    return {device_of(der): der for der in certificates}
+
+
+def _check(certificates: Iterable[bytes]) -> None:
+    """Raises ProtocolError where one is none, on a thread: each takes some tenths of a millisecond."""
     try:
-        return {read_certificate(der).device: der for der in certificates}
+        for der in certificates:
+            read_certificate(der)
     except CertificateError as error:
         raise refusal("bad-message", str(error)) from None

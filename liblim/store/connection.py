@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import apsw
 
-from liblim.errors import StoreBusy, StoreError, StoreReadOnly, StoreTooNew
+from liblim.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreTooNew
 from liblim.store.schema import MIGRATIONS
 
 APPLICATION_ID = 0x4C494D31
@@ -170,9 +170,7 @@ def errors_in_words(path: str | Path) -> Iterator[None]:
             f"{path} is in use by another program. Close that one, or choose another data folder."
         ) from error
     except apsw.FullError as error:
-        raise StoreError(
-            "The disk is full. Free some space; what you write is kept in memory until then."
-        ) from error
+        raise _full() from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreError(
             f"{path} is damaged or not a database. Nothing was overwritten; "
@@ -185,7 +183,15 @@ def errors_in_words(path: str | Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise _read_only(path) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full() from error
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+
+
+def _full() -> StoreFull:
+    return StoreFull(
+        "The disk is full. Free some space; what you write is kept in memory until then."
+    )
 
 
 def _read_only(path: str | Path) -> StoreReadOnly:

@@ -98,7 +98,7 @@ async def serving(
         try:
             yield Serving(storage, server)
         finally:
-            await server.stop()
+            assert await server.stop()
 
 
 def server_peer(device: Device) -> Any:

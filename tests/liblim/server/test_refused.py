@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from liblim.change import Change, digest
 from liblim.errors import LimError
-from liblim.net.dial import dial
-from liblim.net.tls import PAIR, SYNC, client_context
+from liblim.net.tls import PAIR, SYNC
 from liblim.server.limits import Limits, Paced
 from liblim.server.metrics import Counts
 from liblim.server.stores import Standing
-from liblim.sync.messages import PROTOCOL, Ihaz, Kthx, Message, Nowai, Ohai, Ucanhaz, Vouch
+from liblim.sync.messages import PROTOCOL, Ihaz, Kthx, Ohai, Ucanhaz, Vouch
 from liblim.trust import Identity, LibraryKeys
-from tests.liblim.net.devices import Device, Stranger, device, new_database
+from tests.liblim.net.devices import Device, device, new_database
 from tests.liblim.server.conftest import Opener
-from tests.liblim.server.serving import Serving, in_step, on_storage, server_peer, serving
+from tests.liblim.server.guests import answer, codes, greeting, knock
+from tests.liblim.server.serving import in_step, on_storage, server_peer, serving
 from tests.liblim.trust.sealed import Author, library_keys
-
-
-@asynccontextmanager
-async def knock(
-    server: Serving, identity: Identity | None, alpn: str = SYNC
-) -> AsyncIterator[Stranger]:
-    """A bare connection to a server."""
-    pin = server.server.inviter._identity.certificate
-    dialled = await dial([server.address], client_context(identity, pin, alpn), 10.0)
-    try:
-        yield Stranger(dialled.streams)
-    finally:
-        dialled.streams[1].transport.abort()
-
-
-def greeting(library: str, identity: Identity) -> Ohai:
-    return Ohai(protocol=PROTOCOL, library=library, device=identity.device)
-
-
-async def answer(server: Serving, identity: Identity, *words: Message) -> list[Message]:
-    """All that a server says to somebody."""
-    async with knock(server, identity) as guest:
-        await guest.say(*words)
-        return await guest.hear_all()
-
-
-def codes(said: list[Message]) -> list[str]:
-    return [message.code for message in said if isinstance(message, Nowai)]
 
 
 @on_storage
