@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from liblim.net.address import Address
+from liblim.net.timing import Timing
 from liblim.server.inviting import invite
 from liblim.server.limits import Limits
 from liblim.server.server import Server, identity_of
@@ -88,12 +89,12 @@ async def pair(device: Device, address: Address, code: str, ends: Phase = Phase.
 
 @asynccontextmanager
 async def serving(
-    storage: Storage, port: int = 0, limits: Limits | None = None
+    storage: Storage, port: int = 0, limits: Limits | None = None, timing: Timing = QUICK
 ) -> AsyncIterator[Serving]:
     """A server on a storage, until the end of the block."""
     with storage.writing():
         identity = identity_of(storage.registry)
-        server = Server(storage, identity, timing=QUICK, limits=limits)
+        server = Server(storage, identity, timing=timing, limits=limits)
         await server.start("127.0.0.1", port)
         try:
             yield Serving(storage, server)
