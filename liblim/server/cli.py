@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from liblim.errors import LimError
+from liblim.errors import LimError, StoreError
 from liblim.net.address import Address, parse_address
 from liblim.net.interfaces import own_addresses
 from liblim.server.checking import Checked, check
@@ -213,7 +213,10 @@ async def _serve(
         if monitor is not None and metrics is not None:
             print(f"Metrics: http://{await monitor.open(metrics)}/metrics")
         found = await server.start(*where)
-        await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
+        try:
+            await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
+        except StoreError as error:
+            _log.error("%s", in_words(error))  # what is there can be had all the same
         print(f"limserver serves {len(server.shelf.libraries)} libraries at {_place(found)}.")
         print(f"Its words: {words_of(identity.certificate)}")
         print("To let a device pair: limserver invite. Stop with Ctrl+C.", flush=True)

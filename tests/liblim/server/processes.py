@@ -45,6 +45,7 @@ class Process:
         *options: str,
         database: str = "",
         files: tuple[int, int] | None = None,
+        log: Path | None = None,
     ) -> None:
         """``files`` may be open in it, softly and in all."""
         self.data = data
@@ -54,7 +55,7 @@ class Process:
         self._shell = ["/bin/sh", "-c", limit, "sh"] if files else []
         self.address = Address("127.0.0.1", port)
         self.options = options
-        self.log = data.with_suffix(".log")
+        self.log = log or data.with_suffix(".log")
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
