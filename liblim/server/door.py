@@ -93,7 +93,9 @@ class Door:
     def _begin(self, streams: Streams, device: str) -> None:
         rivals = [task for task, other in self._greeting.items() if other == device]
         if len(rivals) >= LINKS:
-            rivals[0].cancel()  # else one device could take the place of all others
+            # Else one device could take the place of all others.
+            rivals[0].cancel()
+            del self._greeting[rivals[0]]
         task = asyncio.ensure_future(self._greet(streams, device))
         self._greeting[task] = device
 
