@@ -33,7 +33,7 @@ CHUNK = 64 * 1024
 """Bytes read and decoded at a time: a few milliseconds of work, mostly."""
 LEAST = 512
 """Bytes that are read at a time of who says what takes long."""
-TURN = 0.01
+TURN = 0.004
 """Seconds for which the others may have to wait: where it took longer, less is read at a time."""
 TOGETHER = 256
 """Changes that are committed together, more or less: a few milliseconds of work for the loop."""
@@ -187,8 +187,8 @@ class Link:
         """Read less at a time of who says what takes long to deal with, so that nobody stops the loop."""
         if took > TURN:
             self._at_once = max(self._at_once // 4, LEAST)
-        elif self._at_once < CHUNK:
-            self._at_once *= 2
+        elif took < TURN / 4:
+            self._at_once = min(self._at_once * 2, CHUNK)
 
     async def _work(self) -> None:
         """Do what the session wants of the database."""
