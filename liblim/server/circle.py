@@ -30,6 +30,13 @@ SAVE_AFTER = 2.0
 """Seconds for which receipts are gathered before they are kept."""
 VOUCHES = 16
 """Of one device, that wait to be written down: each may take a megabyte."""
+UNGIVEN = 500_000
+"""Replicas of which the devices of a library, together, may say that they have what is not here.
+
+That takes some 360 bytes for each.
+"""
+WATCH = 1.0
+"""Seconds until that is looked at again."""
 LINKS = 8
 """Connections of one device; for one more, the oldest has to go."""
 
@@ -83,6 +90,7 @@ class Circle:
         self._spreading: asyncio.TimerHandle | None = None
         self._unsaved: dict[str, Receipt] = {}
         self._saving: asyncio.TimerHandle | None = None
+        self._watching: asyncio.TimerHandle | None = None
         served.on_committed = self._committed
         served.on_receipts = self._heard_elsewhere
         self._drop_strangers()
@@ -117,9 +125,23 @@ class Circle:
         )
         self.links[link] = task = asyncio.ensure_future(link.run())
         task.add_done_callback(lambda _: self._ended(link))
+        if self._watching is None:
+            self._watch()
 
     def _ended(self, link: Link) -> None:
         self.links.pop(link, None)
+
+    def _watch(self) -> None:
+        """Send away who speaks most of what it does not give, if that comes to too much."""
+        self._watching = None
+        if not self.links:
+            return
+        self._watching = asyncio.get_running_loop().call_later(WATCH, self._watch)
+        spoken = {link: link.session.replicas_ahead for link in self.links}
+        while sum(spoken.values()) > UNGIVEN:
+            most = max(spoken, key=spoken.__getitem__)
+            most.refuse(refusal("over-limit", "a device speaks of more than it gives"))
+            del spoken[most]
 
     def part(self, reason: str) -> None:
         """Say goodbye to all."""
@@ -285,8 +307,9 @@ class Circle:
             link.drop()
         if self.links:
             await asyncio.wait(list(self.links.values()))
-        if self._spreading is not None:
-            self._spreading.cancel()
+        for timer in (self._spreading, self._watching):
+            if timer is not None:
+                timer.cancel()
         if self._unsaved or self._saving is not None:
             await self._save()
         await self.served.close()

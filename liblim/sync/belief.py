@@ -112,6 +112,11 @@ class Belief:
         """How many of our changes it does not hold."""
         return self._log.count - (self.count - self.we_lack)
 
+    @property
+    def replicas_ahead(self) -> int:
+        """Of how many replicas it has changes that we do not hold."""
+        return len(self._behind)
+
     def holds(self, replica: str, seq: int) -> bool:
         """Whether the peer holds a change of ours."""
         theirs = self.heads.get(replica, NONE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,10 @@ from liblim.net.link import AHEAD, CHUNK
 from liblim.server.circle import LINKS, VOUCHES, Circle
 from liblim.server.limits import Limits
 from liblim.server.sqlite import SqliteStorage
-from liblim.sync.messages import MAX_LINE, Kthx, Ucanhaz
+from liblim.sync.messages import MAX_LINE, Entry, Igotz, Ihaz, Kthx, Nm, Sup, Ucanhaz
 from liblim.sync.outbox import ROOM
 from tests.liblim.server.floods import FLOODS, Flooder
-from tests.liblim.server.guests import Couple, Household, couple, household, no_mistakes
+from tests.liblim.server.guests import Couple, Household, codes, couple, household, no_mistakes
 from tests.liblim.server.serving import Serving, serving
 
 LIMITS = Limits(changes=2000.0, burst=500, devices=400)
@@ -91,6 +93,78 @@ def test_the_others_are_served(tmp_path: Path, kind: str) -> None:
                     await asyncio.wait([flood])
                 assert flood.cancelled(), flood.exception()
                 await serve_all(two, lib, next(letters))
+        storage.close()
+
+    asyncio.run(run())
+
+
+def test_who_speaks_of_too_much_that_it_does_not_give_is_sent_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liblim.server.circle.UNGIVEN", 2500)
+    monkeypatch.setattr("liblim.server.circle.WATCH", 0.05)
+
+    async def run() -> None:
+        storage = SqliteStorage(tmp_path)
+        with no_mistakes():
+            async with serving(storage) as server, couple(server) as two:
+                lib = await household(server, 3)
+                async with lib.come(1) as modest, lib.come(0) as greedy:
+                    await modest.say(_listing(1))
+                    await greedy.say(_listing(2), _listing(3))
+                    assert codes(await greedy.hear_all()) == ["over-limit"]
+                    await modest.say(Sup(1))
+                    while await modest.hear_of(Nm) != Nm(1):
+                        pass
+                await serve_all(two, lib, "a")
+        storage.close()
+
+    asyncio.run(run())
+
+
+def _listing(number: int) -> Ihaz:
+    """Words on a thousand replicas."""
+    heads = tuple(Entry(f"{number:08x}{n:08x}", 1, bytes(32)) for n in range(1000))
+    return Ihaz(1000, "f" * 64, 0, False, heads)
+
+
+def test_of_many_receipts_at_once_all_get_the_last(tmp_path: Path) -> None:
+    """To hand on each would take the loop for as many connections as the library has."""
+
+    async def run() -> None:
+        storage = SqliteStorage(tmp_path)
+        async with serving(storage) as server:
+            lib = await household(server, 2)
+            async with lib.come(1) as fellow, lib.come(0) as guest:
+                await guest.say(*(Igotz(lib.receipt(counter)) for counter in range(1, 101)))
+                heard = 0
+                while (await fellow.hear_of(Igotz)).receipt.counter < 100:
+                    heard += 1
+                assert heard < 50
+        storage.close()
+
+    asyncio.run(run())
+
+
+def test_changes_that_contradict_others_count_towards_the_limit(tmp_path: Path) -> None:
+    async def run() -> None:
+        storage, room = SqliteStorage(tmp_path), 3 * 2**20
+        with no_mistakes():
+            async with (
+                serving(storage, limits=Limits(octets=room)) as server,
+                couple(server) as two,
+            ):
+                lib = await household(server)
+                async with lib.come() as guest:
+                    body = random.Random(1).randbytes(200_000)
+                    with contextlib.suppress(ConnectionError):
+                        for number in range(60):
+                            # Always the first change of one replica, signed, and never the same.
+                            await guest.say(Ucanhaz(lib.author().write(sealed=body, at=number)))
+                    assert codes(await guest.hear_all()) == ["over-limit"]
+                log = server.server.shelf.circles[lib.library].served._log
+                assert await asyncio.to_thread(log.octets) < 3 * room
+                await two.go_on()
         storage.close()
 
     asyncio.run(run())
