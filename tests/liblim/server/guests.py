@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import NamedTuple
 
@@ -80,9 +80,12 @@ class Household(NamedTuple):
         return Receipt(counter=counter, signature=identity.sign(data), **said)  # type: ignore[arg-type]
 
 
-async def household(server: Serving, members: int = 1) -> Household:
+async def household(
+    server: Serving, members: int = 1, entropy: Callable[[int], bytes] = os.urandom
+) -> Household:
     """A library of which nothing is known but its members."""
-    library, identities = secrets.token_hex(16), [Identity.generate() for _ in range(members)]
+    library = entropy(16).hex()
+    identities = [Identity.generate(entropy) for _ in range(members)]
     said = {identity.device: identity.certificate for identity in identities}
     registry = server.storage.registry
     await asyncio.to_thread(registry.vouch, library, said, {}, ())

@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import itertools
 import random
+import time
 from pathlib import Path
 
 import pytest
 
-from liblim.net.link import AHEAD, CHUNK
+from liblim.net.link import AHEAD, CHUNK, LEAST, TURN, Link
+from liblim.receipt import Receipt
 from liblim.server.circle import LINKS, VOUCHES, Circle
 from liblim.server.limits import Limits
 from liblim.server.sqlite import SqliteStorage
+from liblim.sync import Session
 from liblim.sync.messages import MAX_LINE, Entry, Igotz, Ihaz, Kthx, Nm, Sup, Ucanhaz
 from liblim.sync.outbox import ROOM
 from tests.liblim.server.floods import FLOODS, Flooder
@@ -128,8 +131,17 @@ def _listing(number: int) -> Ihaz:
     return Ihaz(1000, "f" * 64, 0, False, heads)
 
 
-def test_of_many_receipts_at_once_all_get_the_last(tmp_path: Path) -> None:
+def test_of_many_receipts_at_once_all_get_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To hand on each would take the loop for as many connections as the library has."""
+    handed, hand_on = list[int](), Link.hand_on
+
+    def counted(self: Link, receipt: Receipt) -> None:
+        handed.append(receipt.counter)
+        hand_on(self, receipt)
+
+    monkeypatch.setattr(Link, "hand_on", counted)
 
     async def run() -> None:
         storage = SqliteStorage(tmp_path)
@@ -137,10 +149,9 @@ def test_of_many_receipts_at_once_all_get_the_last(tmp_path: Path) -> None:
             lib = await household(server, 2)
             async with lib.come(1) as fellow, lib.come(0) as guest:
                 await guest.say(*(Igotz(lib.receipt(counter)) for counter in range(1, 101)))
-                heard = 0
                 while (await fellow.hear_of(Igotz)).receipt.counter < 100:
-                    heard += 1
-                assert heard < 50
+                    pass
+                assert len(handed) < 50
         storage.close()
 
     asyncio.run(run())
@@ -165,6 +176,35 @@ def test_changes_that_contradict_others_count_towards_the_limit(tmp_path: Path) 
                 log = server.server.shelf.circles[lib.library].served._log
                 assert await asyncio.to_thread(log.octets) < 3 * room
                 await two.go_on()
+        storage.close()
+
+    asyncio.run(run())
+
+
+def test_of_who_says_what_takes_long_less_is_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive, slow = Session.receive_data, True
+
+    def received(self: Session, data: bytes, now: float) -> None:
+        if slow:
+            time.sleep(2 * TURN)
+        receive(self, data, now)
+
+    async def run() -> None:
+        nonlocal slow
+        storage = SqliteStorage(tmp_path)
+        async with serving(storage) as server:
+            lib = await household(server)
+            async with lib.come() as guest:
+                (link,) = server.server.shelf.circles[lib.library].links
+                monkeypatch.setattr(Session, "receive_data", received)
+                for wanted in (LEAST, CHUNK):
+                    async with asyncio.timeout(20):
+                        while link._at_once != wanted:
+                            await guest.say(Sup(1))
+                            await guest.hear_of(Nm)
+                    slow = False
         storage.close()
 
     asyncio.run(run())
