@@ -29,8 +29,9 @@ async def knock(
     server: Serving, identity: Identity | None, alpn: str = SYNC
 ) -> AsyncIterator[Stranger]:
     """A bare connection to a server."""
-    pin = server.server.inviter._identity.certificate
-    dialled = await dial([server.address], client_context(identity, pin, alpn), 10.0)
+    dialled = await dial(
+        [server.address], client_context(identity, server.identity.certificate, alpn), 10.0
+    )
     try:
         yield Stranger(dialled.streams)
     finally:

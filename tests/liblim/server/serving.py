@@ -45,7 +45,8 @@ class Serving:
     def __init__(self, storage: Storage, server: Server) -> None:
         self.storage = storage
         self.server = server
-        self.id = identity_of(storage.registry).device
+        self.identity = identity_of(storage.registry)
+        self.id = self.identity.device
 
     @property
     def address(self) -> Address:

@@ -83,7 +83,7 @@ def test_the_others_are_served(tmp_path: Path, kind: str) -> None:
         with no_mistakes():
             async with serving(storage, limits=LIMITS) as server, couple(server) as two:
                 lib = await household(server, 3)
-                pin = server.server.inviter._identity.certificate
+                pin = server.identity.certificate
                 flooder = Flooder(server.address, pin, lib.library, lib.members[0])
                 flood = asyncio.ensure_future(FLOODS[kind](flooder, said))
                 try:
