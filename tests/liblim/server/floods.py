@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -181,6 +183,30 @@ async def strangers(flooder: Flooder, count: Count) -> None:
     await _connect(flooder, count, SYNC, Identity.generate())
 
 
+async def handshakes(flooder: Flooder, count: Count) -> None:
+    """Connections on which a handshake is begun, or not even that, and left unread."""
+    loop, kept = asyncio.get_running_loop(), deque[socket.socket]()
+    outgoing = ssl.MemoryBIO()
+    tls = client_context(None, None, SYNC).wrap_bio(ssl.MemoryBIO(), outgoing)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = outgoing.read()
+    try:
+        for words in itertools.cycle((b"", hello[:1], hello[:100], hello)):
+            kept.append(socket.socket())
+            kept[-1].setblocking(False)
+            with contextlib.suppress(OSError):
+                await loop.sock_connect(kept[-1], tuple(flooder.server))
+                await loop.sock_sendall(kept[-1], words)
+            count()
+            if len(kept) > 400:
+                kept.popleft().close()
+            await asyncio.sleep(0)
+    finally:
+        for connection in kept:
+            connection.close()
+
+
 async def pairings(flooder: Flooder, count: Count) -> None:
     """Those of somebody who would pair, for all one can tell."""
     await _connect(flooder, count, PAIR, None)
@@ -197,6 +223,7 @@ FLOODS: dict[str, Flood] = {
         receipts,
         connections,
         strangers,
+        handshakes,
         pairings,
     )
 }

@@ -24,7 +24,14 @@ from tests.liblim.server.guests import Couple, Household, codes, couple, househo
 from tests.liblim.server.serving import Serving, serving
 
 LIMITS = Limits(changes=2000.0, burst=500, devices=400)
-ENOUGH = {"connections": 100, "strangers": 100, "pairings": 100, "listings": 40, "changes": 60}
+ENOUGH = {
+    "connections": 100,
+    "strangers": 100,
+    "pairings": 100,
+    "handshakes": 1000,
+    "listings": 40,
+    "changes": 60,
+}
 """Pieces of a flood during which the others must have been served; of other kinds 30."""
 
 

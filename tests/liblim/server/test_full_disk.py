@@ -9,11 +9,11 @@ import apsw
 import pytest
 
 from liblim.change import Head
-from liblim.errors import StoreError
+from liblim.errors import StoreError, StoreFull
 from liblim.server.inviting import invite
 from liblim.server.sqlite import SqliteStorage
 from liblim.server.stores import Standing
-from liblim.server.trouble import FULL
+from liblim.server.trouble import FULL, in_words, refused
 from liblim.sync.messages import Ihaz, Kthx, Ucanhaz, Vouch
 from liblim.trust import Identity
 from liblim.trust.pairing import Phase
@@ -186,3 +186,15 @@ def test_a_registry_that_fails(tmp_path: Path, failure: Failure) -> None:
             storage.close()
 
     asyncio.run(run())
+
+
+def test_a_full_disk_of_postgresql_is_one_too() -> None:
+    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra `postgres`)")
+    from psycopg import errors
+
+    from liblim.server.postgres.pool import errors_in_words
+
+    with pytest.raises(StoreFull) as caught, errors_in_words():
+        raise errors.DiskFull
+    assert in_words(caught.value) == FULL
+    assert str(refused(caught.value)) == SAID
