@@ -25,12 +25,12 @@ from tests.liblim.server.serving import Serving, serving
 
 LIMITS = Limits(changes=2000.0, burst=500, devices=400)
 ENOUGH = {
-    "connections": 100,
-    "strangers": 100,
-    "pairings": 100,
-    "handshakes": 1000,
+    "connections": 60,
+    "strangers": 60,
+    "pairings": 60,
+    "handshakes": 600,
     "listings": 40,
-    "changes": 60,
+    "changes": 40,
 }
 """Pieces of a flood during which the others must have been served; of other kinds 30."""
 
