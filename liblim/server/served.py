@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import msgspec
 
 from liblim.admission import Admission, Outcome
-from liblim.change import Change, Head, Range, digest
+from liblim.change import Change, Head, Range, RunningDigest
 from liblim.receipt import Receipt
 from liblim.server.keyless import Vouched
 from liblim.server.stores import Log, Storage
@@ -21,6 +21,8 @@ from liblim.sync import refusal
 
 MEASURE = 2**20
 """Bytes that may enter a log until what it takes is measured again."""
+REPLICAS = 250_000
+"""Runs of programs that may have written to a library: with each commit the loop makes the digest over all."""
 OVERHEAD = 400
 """Bytes that a change takes beside its body, roughly."""
 
@@ -55,7 +57,7 @@ class ServedLibrary:
         self._unmeasured = 0
         self.receipts = [_decoder.decode(packed) for packed, _ in log.receipts()]
         """Those that were kept when it was opened."""
-        self._digest = ""
+        self._digest = RunningDigest(self.heads)
 
     @classmethod
     async def open(
@@ -86,8 +88,7 @@ class ServedLibrary:
     @property
     def digest(self) -> str:
         """The digest over the heads."""
-        self._digest = self._digest or digest(self.heads)
-        return self._digest
+        return self._digest.value
 
     # The log
 
@@ -100,6 +101,8 @@ class ServedLibrary:
         if octets >= self._most:
             held, most = octets // 2**20, self._most // 2**20
             raise refusal("over-limit", f"it takes {held} MiB, and may take {most} MiB")
+        if len(self.heads) >= REPLICAS:
+            raise refusal("over-limit", f"{REPLICAS} runs of programs wrote to it already")
         outcome, _ = await self._turns.take(lambda: self._admit(changes), self._admitted)
         return outcome
 
@@ -129,11 +132,11 @@ class ServedLibrary:
         entered = [(new.position, new.change) for new in outcome.entered]
         news = [*outcome.elsewhere.changes, *entered]
         for position, change in news:
-            self.heads[change.replica] = Head(change.seq, change.hash)
+            head = self.heads[change.replica] = Head(change.seq, change.hash)
+            self._digest.move(change.replica, head)
             self.count += 1
             self.position = position
         if news:
-            self._digest = ""
             self.on_committed([change for _, change in news])
         if outcome.elsewhere.receipts:
             self.on_receipts([_decoder.decode(packed) for packed in outcome.elsewhere.receipts])

@@ -17,6 +17,7 @@ from liblim.change import (
     Change,
     Dep,
     Head,
+    RunningDigest,
     count,
     digest,
     pack_body,
@@ -174,3 +175,14 @@ def test_digest_depends_on_the_set_of_heads_only() -> None:
     assert digest(heads) == digest(backwards)
     assert count(heads) == 6
     assert digest({}) != digest(heads) != digest({**heads, replica("a"): Head(2, b"x" * 32)})
+
+
+def test_a_running_digest_is_that_over_the_heads(seed: int) -> None:
+    rng, heads = random.Random(seed), dict[str, Head]()
+    running = RunningDigest({})
+    for _ in range(300):
+        name, head = f"{rng.randrange(40):016x}", Head(rng.randrange(1, 99), rng.randbytes(32))
+        heads[name] = head
+        running.move(name, head)
+        text = "".join(f"{r} {h.seq} {h.hash.hex()}\n" for r, h in sorted(heads.items()))
+        assert running.value == sha256(text.encode()).hexdigest() == digest(heads)

@@ -215,3 +215,26 @@ def test_of_who_says_what_takes_long_less_is_read_at_a_time(
         storage.close()
 
     asyncio.run(run())
+
+
+def test_a_library_of_too_many_replicas_takes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liblim.server.served.REPLICAS", 3)
+
+    async def run() -> None:
+        storage = SqliteStorage(tmp_path)
+        async with serving(storage) as server:
+            lib = await household(server)
+            for letter in "abc":
+                async with lib.come() as guest:
+                    await guest.say(Ucanhaz(lib.author(letter=letter).write("x")))
+                    while not (await guest.hear_of(Kthx)).heads:
+                        pass
+            async with lib.come() as guest:
+                await guest.say(Ucanhaz(lib.author(letter="d").write("x")))
+                assert codes(await guest.hear_all()) == ["over-limit"]
+            assert server.holds(lib.library)[0] == 3
+        storage.close()
+
+    asyncio.run(run())
