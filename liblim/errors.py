@@ -10,6 +10,7 @@
      │    ├── StoreTooNew                it was written by a newer version
      │    ├── StoreReadOnly              it may not be written
      │    ├── StoreBusy                  another process has it open
+     │    ├── StoreFull                  there is no room for what is to be written
      │    ├── StoreUnsealed              it was written before changes were sealed
      │    └── IdentityLocked             this device's key cannot be used right now, so nothing can be signed
      ├── IdentityLost                    this device's key is damaged, or gone for good
@@ -69,6 +70,10 @@ class StoreReadOnly(StoreError):
 
 class StoreBusy(StoreError):
     """Another process has the database open."""
+
+
+class StoreFull(StoreError):
+    """There is no room for what is to be written."""
 
 
 class StoreUnsealed(StoreError):

@@ -108,7 +108,7 @@ async def part(streams: Streams, why: ProtocolError, patience: float) -> None:
     try:
         with contextlib.suppress(OSError):  # and TimeoutError, which is one
             async with asyncio.timeout(patience):
-                writer.write(encode(Nowai(why.code, str(why), why.mend)))
+                writer.write(encode(Nowai(why.code, str(why)[:500], why.mend[:500])))
                 await writer.drain()
                 # To close with unread input would cut off what was said.
                 data = b"x"

@@ -30,7 +30,11 @@ from liblim.sync.messages import Kthxbye, Nowai
 from liblim.sync.outbox import ROOM
 
 CHUNK = 64 * 1024
-"""Bytes read and decoded at a time: a few milliseconds of work."""
+"""Bytes read and decoded at a time: a few milliseconds of work, mostly."""
+LEAST = 512
+"""Bytes that are read at a time of who says what takes long."""
+TURN = 0.004
+"""Seconds for which the others may have to wait: where it took longer, less is read at a time."""
 TOGETHER = 256
 """Changes that are committed together, more or less: a few milliseconds of work for the loop."""
 AHEAD = 2 * 1024 * 1024
@@ -115,6 +119,7 @@ class Link:
         """Set while there is not."""
         self._done.set()
         self._ahead = 0
+        self._at_once = CHUNK
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._unproven: Sequence[Change] = ()
@@ -157,7 +162,7 @@ class Link:
         """
         while self.closed is None or not self.closed.by_peer:
             try:
-                data, self._early = self._early or await self._reader.read(CHUNK), b""
+                data, self._early = self._early or await self._reader.read(self._at_once), b""
             except OSError:
                 data = b""
             if self.closed is not None and any(words in data for words in _LAST_WORDS):
@@ -168,6 +173,7 @@ class Link:
             else:
                 self.session.eof(now)
             self._pump()
+            self._adapt(self._loop.time() - now)
             self._ahead += len(data)
             if self._wanted is not None or self._ahead > AHEAD:
                 await self._done.wait()
@@ -176,6 +182,13 @@ class Link:
                 return
             # A read that finds bytes at once does not let others have their turn.
             await asyncio.sleep(0)
+
+    def _adapt(self, took: float) -> None:
+        """Read less at a time of who says what takes long to deal with, so that nobody stops the loop."""
+        if took > TURN:
+            self._at_once = max(self._at_once // 4, LEAST)
+        elif took < TURN / 4:
+            self._at_once = min(self._at_once * 2, CHUNK)
 
     async def _work(self) -> None:
         """Do what the session wants of the database."""

@@ -15,18 +15,29 @@ from liblim.net.dial import Streams
 from liblim.net.link import Forked, Link, Notice
 from liblim.net.timing import Timing
 from liblim.receipt import Receipt
-from liblim.server.limits import Limits, Paced
+from liblim.server.limits import Limits
 from liblim.server.metrics import Counts
+from liblim.server.paced import Paced
 from liblim.server.served import ServedLibrary
 from liblim.server.stores import Standing
+from liblim.server.trouble import in_words, refused
 from liblim.sync import Claims, Closed, Heard, Ready, Session, Vouch, Vouches, refusal
 from liblim.sync.receipts import Forwarded, Verdict
 
 SUPERSEDED = "Another connection of this device is used instead."
+SPREAD_AFTER = 0.1
+"""Seconds for which receipts are gathered before they are handed on: each concerns all connections."""
 SAVE_AFTER = 2.0
 """Seconds for which receipts are gathered before they are kept."""
 VOUCHES = 4
-"""Of one connection, that wait to be written down: each may take a megabyte."""
+"""Of one device, that wait to be written down: each may take a megabyte."""
+UNGIVEN = 500_000
+"""Replicas of which the devices of a library, together, may say that they have what is not here.
+
+That takes some 360 bytes for each.
+"""
+WATCH = 1.0
+"""Seconds until that is looked at again."""
 LINKS = 8
 """Connections of one device; for one more, the oldest has to go."""
 
@@ -76,10 +87,16 @@ class Circle:
         self._receipts.restore(served.receipts)
         self._paced: dict[str, Paced] = {}
         """By device: whoever connects again begins with nothing to spare."""
-        self._vouching: Counter[Link] = Counter()
-        """How much of what each has said is still to be written down."""
+        self._vouching: Counter[str] = Counter()
+        """How much of what each device has said, over whatever connection, is still to be written down."""
+        self._writing_down = asyncio.Lock()
+        """One at a time, so that a library takes one thread for it."""
+        self._news: dict[str, Link | None] = {}
+        """Devices whose receipts are to be handed on, and whose connection need not get them."""
+        self._spreading: asyncio.TimerHandle | None = None
         self._unsaved: dict[str, Receipt] = {}
         self._saving: asyncio.TimerHandle | None = None
+        self._watching: asyncio.TimerHandle | None = None
         served.on_committed = self._committed
         served.on_receipts = self._heard_elsewhere
         served.on_went_back = lambda: registrar.reopen(served.library)
@@ -115,10 +132,23 @@ class Circle:
         )
         self.links[link] = task = asyncio.ensure_future(link.run())
         task.add_done_callback(lambda _: self._ended(link))
+        if self._watching is None:
+            self._watch()
 
     def _ended(self, link: Link) -> None:
         self.links.pop(link, None)
-        self._vouching.pop(link, None)
+
+    def _watch(self) -> None:
+        """Send away who speaks most of what it does not give, if that comes to too much."""
+        self._watching = None
+        if not self.links:
+            return
+        self._watching = asyncio.get_running_loop().call_later(WATCH, self._watch)
+        spoken = {link: link.session.replicas_ahead for link in self.links}
+        while sum(spoken.values()) > UNGIVEN:
+            most = max(spoken, key=spoken.__getitem__)
+            most.refuse(refusal("over-limit", "a device speaks of more than it gives"))
+            del spoken[most]
 
     def part(self, reason: str) -> None:
         """Say goodbye to all."""
@@ -169,8 +199,8 @@ class Circle:
                 self._closed(link, notice)
             case Heard(receipt):
                 self._heard(link, receipt)
-            case Vouches(said) if self._vouching[link] < VOUCHES:
-                self._vouching[link] += 1
+            case Vouches(said) if self._vouching[link.device] < VOUCHES:
+                self._vouching[link.device] += 1
                 self._do(self._vouch(link, said))
             case Vouches():
                 link.refuse(
@@ -212,11 +242,16 @@ class Circle:
 
     async def _vouch(self, link: Link, said: Vouch) -> None:
         try:
-            await self._registrar.vouch(self.served.library, link.device, said)
+            async with self._writing_down:
+                await self._registrar.vouch(self.served.library, link.device, said)
+        except StoreError as error:
+            _log.error("library %s: %s", self.served.library, in_words(error))
+            link.refuse(refused(error))
         except LimError as error:
             link.refuse(error)
         finally:
-            self._vouching[link] -= 1
+            self._vouching[link.device] -= 1
+            self._vouching += Counter()  # only those that count
 
     # Receipts
 
@@ -245,9 +280,20 @@ class Circle:
                 self._hand_on(receipt)
 
     def _hand_on(self, receipt: Receipt, but: Link | None = None) -> None:
+        """Let all have a receipt, soon: of those of one device that come meanwhile the last will do."""
+        self._news[receipt.device] = but
+        if self._spreading is None:
+            self._spreading = asyncio.get_running_loop().call_later(SPREAD_AFTER, self._spread)
+
+    def _spread(self) -> None:
+        news, self._news, self._spreading = self._news, {}, None
+        latest = self._receipts.latest
+        found = [(latest[device], but) for device, but in news.items() if device in latest]
         for link in list(self.links):
-            if link is not but and link.ready:
-                link.hand_on(receipt)
+            if link.ready:
+                for receipt, but in found:
+                    if link is not but:
+                        link.hand_on(receipt)
 
     async def _save(self, gone: Collection[str] = ()) -> None:
         """Keep the receipts that came; what fails is tried again with the next one."""
@@ -259,7 +305,8 @@ class Circle:
             await self.served.keep_receipts(receipts.values(), gone)
         except StoreError as error:
             self._unsaved = {**receipts, **self._unsaved}
-            _log.error("library %s: receipts are not kept: %s", self.served.library, error)
+            said = in_words(error)
+            _log.error("library %s: receipts are not kept: %s", self.served.library, said)
 
     async def close(self) -> None:
         """End all links, and let go of the log."""
@@ -267,6 +314,9 @@ class Circle:
             link.drop()
         if self.links:
             await asyncio.wait(list(self.links.values()))
+        for timer in (self._spreading, self._watching):
+            if timer is not None:
+                timer.cancel()
         if self._unsaved or self._saving is not None:
             await self._save()
         await self.served.close()

@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from liblim.errors import LimError
+from liblim.errors import LimError, StoreError
 from liblim.net.address import Address, parse_address
 from liblim.net.interfaces import OwnAddress, own_addresses
 from liblim.server.checking import Checked, check
@@ -24,10 +26,14 @@ from liblim.server.metrics import Monitor
 from liblim.server.resources import bound_buffers, raise_file_limit
 from liblim.server.server import Server, identity_of
 from liblim.server.stores import Standing, Storage
+from liblim.server.trouble import in_words
 from liblim.trust import words_of
 
 PORT = 4241
 """Where a server listens unless another port is chosen: not where devices do, which may run beside it."""
+GRACE = 4.8
+"""Seconds after which a server that was asked to end has ended, whatever hangs."""
+HANGS = "The storage does not answer."
 _LISTENING = "listening"
 _GONE = "its log is gone. Its devices bring it again, once they connect."
 
@@ -43,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.closing(opened) as storage:
             return command(storage, arguments)
     except LimError as error:
-        print(error, file=sys.stderr)
+        print(in_words(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -194,6 +200,8 @@ def _run(storage: Storage, arguments: argparse.Namespace) -> int:
     lacking = raise_file_limit(limits.all_connections)
     if lacking:
         _log.warning("%s", lacking)
+    # The threads of the storage run Python, too: the loop must not wait 5 ms for each of them.
+    sys.setswitchinterval(0.0005)
     with storage.writing(), bound_buffers():
         metrics = parse_address(arguments.metrics) if arguments.metrics else None
         asyncio.run(_serve(storage, arguments.name, Address(host, port), metrics, limits))
@@ -208,16 +216,28 @@ async def _serve(
     server = Server(storage, identity, name=name, agent=agent, limits=limits)
     monitor = Monitor(server) if metrics else None
     stopped = asyncio.Event()
+
+    def end() -> None:
+        if stopped.is_set():
+            _leave("It was asked to end once more.")
+        last = threading.Timer(GRACE, _leave, [HANGS])
+        last.daemon = True
+        last.start()
+        stopped.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has no signal handlers on the loop; there Ctrl+C cancels this task.
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, end)
     try:
         if monitor is not None and metrics is not None:
             print(f"Metrics: http://{await monitor.open(metrics)}/metrics")
         found = await server.start(*where)
-        await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
+        try:
+            await asyncio.to_thread(storage.registry.set_fact, _LISTENING, str(found))
+        except StoreError as error:
+            _log.error("%s", in_words(error))  # what is there can be had all the same
         count = len(server.shelf.libraries)
         some = "1 library" if count == 1 else f"{count} libraries"
         print(f"limserver serves {some} at {_place(found)}.")
@@ -225,9 +245,17 @@ async def _serve(
         print("To let a device pair: limserver invite. Stop with Ctrl+C.", flush=True)
         await stopped.wait()
     finally:
-        await server.stop()
+        if not await server.stop():
+            _leave(HANGS)
         if monitor is not None:
             await monitor.close()
+
+
+def _leave(why: str) -> None:
+    """End now: threads that hang would be waited for without end."""
+    _log.error("%s The server ends at once; what it has acknowledged is kept.", why)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _place(found: Address) -> str:

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Coroutine
-from typing import Any
 
 from liblim.errors import LimError, ProtocolError
 from liblim.net.address import Address
@@ -15,10 +13,11 @@ from liblim.net.dial import Streams
 from liblim.net.door import part
 from liblim.net.listener import Listener, listen
 from liblim.net.tls import PAIR, SYNC, certificate_of, protocol_of
-from liblim.server.circle import Terms
+from liblim.server.circle import LINKS, Terms
 from liblim.server.inviting import Inviter
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Standing
+from liblim.server.trouble import in_words, refused
 from liblim.sync import LineDecoder, Ohai, refusal
 from liblim.sync.messages import MAX_GREETING
 from liblim.trust import device_of
@@ -45,7 +44,8 @@ class Door:
         self._context = context
         self._terms = terms
         self._listener: Listener | None = None
-        self._greeting: set[asyncio.Task[None]] = set()
+        self._greeting: dict[asyncio.Task[None], str] = {}
+        """Who has not said yet for which library it comes, the oldest first."""
         self._farewells = 0
 
     @property
@@ -86,16 +86,21 @@ class Door:
         if protocol == PAIR and (device is None or device in self._inviter.guests):
             self._inviter.take(streams, certificate)
         elif protocol == SYNC and device is not None:
-            self._begin(streams, self._greet(streams, device))
+            self._begin(streams, device)
         else:
             streams[1].transport.abort()
 
-    def _begin(self, streams: Streams, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._greeting.add(task)
+    def _begin(self, streams: Streams, device: str) -> None:
+        rivals = [task for task, other in self._greeting.items() if other == device]
+        if len(rivals) >= LINKS:
+            # Else one device could take the place of all others.
+            rivals[0].cancel()
+            del self._greeting[rivals[0]]
+        task = asyncio.ensure_future(self._greet(streams, device))
+        self._greeting[task] = device
 
         def ended(_: object) -> None:
-            self._greeting.discard(task)
+            self._greeting.pop(task, None)
             if task.cancelled():  # before it began, maybe
                 streams[1].transport.abort()
 
@@ -115,8 +120,8 @@ class Door:
         except OSError:
             streams[1].transport.abort()
         except LimError as error:
-            _log.error("%s", error)
-            await self._send_away(streams, refusal("trouble"))
+            _log.error("%s", in_words(error))
+            await self._send_away(streams, refused(error))
 
     async def _hear(self, reader: asyncio.StreamReader) -> tuple[Ohai, bytes]:
         """The greeting, and all that came with it.  Raises ProtocolError, or OSError at the end."""

@@ -13,12 +13,14 @@ from concurrent.futures import Executor
 from typing import Any
 
 from liblim import sync
-from liblim.errors import LimError, PairingError, ProtocolError
+from liblim.errors import LimError, PairingError, ProtocolError, StoreError
 from liblim.net.dial import Streams
 from liblim.net.meeting import Meeting
 from liblim.net.talk import Talk, in_words
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Invitation, Registry, Standing
+from liblim.server.trouble import in_words as in_store_words
+from liblim.server.trouble import refused
 from liblim.trust import Identity
 from liblim.trust.pairing import SECONDS, Joining, new_code
 from liblim.trust.pairing_messages import (
@@ -109,14 +111,22 @@ class Inviter:
         """One try of the code, and all that follows if it is right."""
         try:
             with talk:
-                about = self._own()
-                proof = await self._check(talk, about)
-                await talk.say(Mac(proof.own[False], False))
-                await self._meet(Meeting(talk, proof.about, joins=False))
+                await self._pair(talk)
         except Exception as failure:
             if not isinstance(failure, LimError):
                 _log.exception("pairing failed")
             _log.warning("pairing from %s: %s", talk.host, in_words(failure))
+
+    async def _pair(self, talk: Talk) -> None:
+        about = self._own()
+        try:
+            proof = await self._check(talk, about)
+            await talk.say(Mac(proof.own[False], False))
+            await self._meet(Meeting(talk, proof.about, joins=False))
+        except StoreError as error:
+            _log.error("%s", in_store_words(error))
+            told = refused(error)
+            raise PairingError(told.code, str(told), told.mend) from error
 
     def _own(self) -> About:
         name, agent, port = self._about()
@@ -187,6 +197,8 @@ class Inviter:
             word = sync.Vouch(said.members, said.authors, said.withdrawn)
             await self._shelf.found(library, device, meeting.other.certificate, word)
         except ProtocolError as error:
+            if error.code == "bad-message":
+                raise problem("garbage") from None
             raise PairingError(error.code, str(error), error.mend) from None
 
     async def _on_thread(self, work: Callable[..., Any], *args: object) -> Any:

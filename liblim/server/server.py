@@ -21,10 +21,13 @@ from liblim.server.limits import Limits
 from liblim.server.metrics import Counts
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Registry, Storage
+from liblim.server.trouble import in_words
 from liblim.trust import Identity
 
 THREADS = 8
 """For the storage: what waits for one library's disk should not keep the others waiting."""
+LAST = 1.5
+"""Seconds for the storage to finish when all connections are over."""
 GOODBYE = "The server ends. Nothing needs doing: the connection is tried again by itself."
 
 _log = logging.getLogger(__name__)
@@ -89,10 +92,11 @@ class Server:
         self.listening = await self.door.open(host, port)
         return self.listening
 
-    async def stop(self, patience: float = 3.0) -> None:
+    async def stop(self, patience: float = 3.0) -> bool:
         """Let nobody in, say goodbye to all, finish what is under way, and let go of all libraries.
 
-        Connections that take their time are cut after ``patience`` seconds.
+        Connections that take their time are cut after ``patience`` seconds, and ``LAST`` seconds later the
+        storage is waited for no more.  Returns whether it has finished; else threads of it hang.
         """
         await self.door.close()
         self.listening = None
@@ -102,6 +106,16 @@ class Server:
             circle.part(GOODBYE)
         if links:
             await asyncio.wait(links, timeout=patience)
+        closing = asyncio.ensure_future(self._let_go())
+        done, _ = await asyncio.wait([closing], timeout=LAST)
+        if done:
+            closing.result()
+            return True
+        closing.cancel()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        return False
+
+    async def _let_go(self) -> None:
         await self.shelf.close()
         if self._chores:
             await asyncio.wait(self._chores)
@@ -117,6 +131,6 @@ async def _try(chore: Coroutine[Any, Any, None]) -> None:
     try:
         await chore
     except StoreError as error:
-        _log.error("%s", error)
+        _log.error("%s", in_words(error))
     except Exception:
         _log.exception("a chore failed")

@@ -20,8 +20,9 @@ from liblim.server.circle import Circle, Terms
 from liblim.server.keyless import Vouched
 from liblim.server.served import ServedLibrary
 from liblim.server.stores import Standing, Storage, Word
+from liblim.server.trouble import in_words
 from liblim.sync import Vouch, refusal
-from liblim.trust import read_certificate
+from liblim.trust import device_of, read_certificate
 
 LOOK = 2.0
 """Seconds after which the journal is read though nothing hinted at it."""
@@ -113,9 +114,10 @@ class Shelf:
         try:
             await self.look()
         except StoreError as error:
-            if str(error) != self.trouble:
-                _log.error("%s", error)
-            self.trouble = str(error)
+            said = in_words(error)
+            if said != self.trouble:
+                _log.error("%s", said)
+            self.trouble = said
         except Exception:
             _log.exception("following the storage failed")
 
@@ -219,17 +221,19 @@ class Shelf:
     async def _take_word(
         self, library: str, device: str, certificate: bytes, said: Vouch, *, founding: bool = False
     ) -> None:
-        members, authors = await asyncio.to_thread(
-            lambda: (_read(said.members), _read(said.authors))
-        )
+        members, authors = _by_device(said.members), _by_device(said.authors)
         members.setdefault(device, certificate)
         withdrawn = frozenset(said.withdrawn)
         known, most = self.libraries.get(library) or Vouched(library), self._terms.limits.devices
+        if known.agrees(members, authors, withdrawn):
+            return  # as most that is said
         too_many = len({*members, *authors, *withdrawn} | known.devices) > most
         if too_many:
             # Else whoever fills the table could not be removed any more.
             members = {one: der for one, der in members.items() if one in known.devices}
             authors, withdrawn = {}, withdrawn & known.devices
+        new = [der for one, der in {**authors, **members}.items() if not known.knows(one)]
+        await self._on_thread(_check, new)
         if members and not known.agrees(members, authors, withdrawn):
             word = device, library, members, authors, withdrawn
             taken = await self._on_thread(
@@ -312,9 +316,14 @@ def _tell(loop: asyncio.AbstractEventLoop, hint: Callable[[str], None], library:
         loop.call_soon_threadsafe(hint, library)
 
 
-def _read(certificates: Iterable[bytes]) -> dict[str, bytes]:
-    """Certificates by device.  Raises ProtocolError where one is none."""
+def _by_device(certificates: Iterable[bytes]) -> dict[str, bytes]:
+    return {device_of(der): der for der in certificates}
+
+
+def _check(certificates: Iterable[bytes]) -> None:
+    """Raises ProtocolError where one is none, on a thread: each takes some tenths of a millisecond."""
     try:
-        return {read_certificate(der).device: der for der in certificates}
+        for der in certificates:
+            read_certificate(der)
     except CertificateError as error:
         raise refusal("bad-message", str(error)) from None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from liblim.errors import StoreBusy, StoreError, StoreReadOnly, StoreTooNew
+from liblim.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreTooNew
 from liblim.store.schema import MIGRATIONS
 
 APPLICATION_ID = 0x4C494D31
@@ -181,10 +181,6 @@ def errors_in_words(path: str | Path) -> Iterator[None]:
         raise StoreBusy(
             f"{path} is in use by another program. Close that one, or choose another data folder."
         ) from error
-    except apsw.FullError as error:
-        raise StoreError(
-            "The disk is full. Free some space; what you write is kept in memory until then."
-        ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreError(
             f"{path} is damaged or not a database. Nothing was overwritten; "
@@ -193,11 +189,21 @@ def errors_in_words(path: str | Path) -> Iterator[None]:
     except apsw.CantOpenError as error:
         raise StoreError(f"{path} cannot be opened. Check the folder and its rights.") from error
     except apsw.Error as error:
+        if _lacks_room(error):
+            raise StoreFull(
+                "The disk is full. Free some space; what you write is kept in memory until then."
+            ) from error
         raise StoreError(f"The database cannot be read or written: {error}") from error
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise _read_only(path) from error
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+
+
+def _lacks_room(error: apsw.Error) -> bool:
+    """Whether the disk is full; what processes share of a write-ahead log is a file, too."""
+    shared = getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+    return shared or isinstance(error, apsw.FullError)
 
 
 def _read_only(path: str | Path) -> StoreReadOnly:

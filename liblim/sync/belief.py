@@ -25,7 +25,10 @@ class Belief:
         self.count = 0
         self.complete = False
         self._log = log
-        self._behind: dict[str, None] = {}
+        self.we_lack = 0
+        """How many of its changes we do not hold."""
+        self._behind: dict[str, int] = {}
+        """How many of each replica's."""
         self._page = 0
 
     def list_page(self, page: int, more: bool, entries: Iterable[Entry]) -> None:
@@ -34,7 +37,7 @@ class Belief:
         Raises ProtocolError where pages are missing.
         """
         if page == 1:
-            self.heads, self.count, self._behind = {}, 0, {}
+            self._clear()
         elif page != self._page + 1:
             raise refusal("bad-message", f"page {page} follows on page {self._page}")
         self.amend(entries)
@@ -57,21 +60,26 @@ class Belief:
         """Believe that the peer holds what we hold: its digest proves it."""
         # With nothing beyond ours, equal counts mean equal heads.
         if not self.complete or self._behind or self.count != self._log.count:
-            self.heads, self.count, self._behind = dict(self._log.heads), self._log.count, {}
+            self._clear()
+            self.heads, self.count = dict(self._log.heads), self._log.count
         self.complete = True
 
     def recall(self, lacks: Mapping[str, int]) -> None:
         """Believe what is known from before: that the peer holds all of ours up to these changes."""
+        self._clear()
         self.heads = {r: head for r, head in self._log.heads.items() if r not in lacks}
         # The hash is not known, so the next change is announced and not pushed.
         self.heads.update((r, Head(first - 1, b"")) for r, first in lacks.items() if first > 1)
         self.count = sum(head.seq for head in self.heads.values())
-        self._behind = {}
         self.complete = True
 
     def forget(self) -> None:
         """Believe nothing: what was known from before does not hold."""
-        self.heads, self.count, self._behind, self.complete = {}, 0, {}, False
+        self._clear()
+        self.complete = False
+
+    def _clear(self) -> None:
+        self.heads, self.count, self._behind, self.we_lack = {}, 0, {}, 0
 
     def look_again(self, replicas: Iterable[str]) -> None:
         """Take note that our own heads of these replicas moved."""
@@ -91,20 +99,23 @@ class Belief:
         return self._log.heads.get(replica, NONE).seq
 
     def _compare(self, replica: str) -> None:
-        if self.seq(replica) > self._ours(replica):
-            self._behind[replica] = None
+        # Kept up rather than added up: a peer may name a million replicas, and then change its mind often.
+        lacked = self.seq(replica) - self._ours(replica)
+        if lacked > 0:
+            self.we_lack += lacked - self._behind.get(replica, 0)
+            self._behind[replica] = lacked
         else:
-            self._behind.pop(replica, None)
-
-    @property
-    def we_lack(self) -> int:
-        """How many of its changes we do not hold."""
-        return sum(self.seq(r) - self._ours(r) for r in self._behind)
+            self.we_lack -= self._behind.pop(replica, 0)
 
     @property
     def they_lack(self) -> int:
         """How many of our changes it does not hold."""
         return self._log.count - (self.count - self.we_lack)
+
+    @property
+    def replicas_ahead(self) -> int:
+        """Of how many replicas it has changes that we do not hold."""
+        return len(self._behind)
 
     def holds(self, replica: str, seq: int) -> bool:
         """Whether the peer holds a change of ours."""
@@ -133,7 +144,11 @@ class Belief:
         replicas = (r for r in {**ours, **self.heads} if ours.get(r) != self.heads.get(r))
         return list(islice(replicas, most))
 
-    def lacking(self, coming: Callable[[str], int]) -> list[Range]:
-        """What we lack, but for what is here and not committed yet: of a replica, up to that number."""
+    def lacking(self, coming: Callable[[str], int], most: int) -> list[Range]:
+        """What we lack, but for what is here and not committed yet: of a replica, up to that number.
+
+        Of at most so many replicas.
+        """
         starts = ((r, max(self._ours(r), coming(r)) + 1) for r in self._behind)
-        return [Range(r, first, self.seq(r)) for r, first in starts if first <= self.seq(r)]
+        found = (Range(r, first, self.seq(r)) for r, first in starts if first <= self.seq(r))
+        return list(islice(found, most))

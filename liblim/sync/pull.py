@@ -45,7 +45,8 @@ class Pull:
         if self.stalled or not belief.complete:
             self._route.want_nothing()
             return None
-        ranges = belief.lacking(self._claims.coming)
+        # So many as any try asks for.
+        ranges = belief.lacking(self._claims.coming, MAX_TRIES // 2 * MAX_RANGES)
         if not self._route.may_ask(ranges, now):
             return None
         # The first of a very long list may depend on the rest: try from another place then.

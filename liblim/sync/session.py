@@ -342,6 +342,11 @@ class Session:
         return belief.we_lack if belief.complete and self.count is not None else None
 
     @property
+    def replicas_ahead(self) -> int:
+        """Of how many replicas it says that it has changes which we do not hold."""
+        return self._exchange.belief.replicas_ahead
+
+    @property
     def they_lack(self) -> int | None:
         """How many of our changes it does not hold; ``None`` until that is certain."""
         return self.belief.they_lack if self.belief else None

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import apsw
 import pytest
@@ -21,47 +17,22 @@ from liblim.errors import StoreError
 from liblim.store.connection import open_connection
 from tests.app.services import pair, started, texts, until, write
 from tests.liblim.store.disk import Disk
-
-
-class Place(NamedTuple):
-    """A data folder on a disk that can be full and be well again."""
-
-    folder: Path
-    fill: Callable[[], None]
-    clear: Callable[[], None]
+from tests.liblim.store.small_disk import Place, small_disk
 
 
 @pytest.fixture(params=["simulated", "tmpfs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    yield from (_on_tmpfs if request.param == "tmpfs" else _simulated)(tmp_path)
+    if request.param == "tmpfs":
+        with small_disk(tmp_path) as place:
+            yield place._replace(folder=place.folder / "lap")
+    else:
+        yield from _simulated(tmp_path)
 
 
 def _simulated(folder: Path) -> Iterator[Place]:
     with Disk().in_use() as disk:
         disk.within = str(folder / "lap")
         yield Place(folder / "lap", lambda: disk.fail(apsw.FullError), disk.mend)
-
-
-def _on_tmpfs(folder: Path) -> Iterator[Place]:
-    """A real file system of 4 MB, which takes the right to mount one."""
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    point = folder / "tmpfs"
-    point.mkdir()
-    command = [mount or "", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
-    if not mount or not umount or subprocess.call(command, stderr=subprocess.DEVNULL):
-        pytest.skip("this user may not mount a file system")
-    filler = point / "filler"
-
-    def fill() -> None:
-        with suppress(OSError), filler.open("wb", buffering=0) as file:
-            while file.write(bytes(4096)):
-                pass
-
-    try:
-        yield Place(point / "lap", fill, filler.unlink)
-    finally:
-        # Lazily: where a test failed, something may still be open there.
-        subprocess.run([umount, "-l", str(point)], check=True)
 
 
 @pytest.mark.asyncio

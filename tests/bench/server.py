@@ -23,6 +23,7 @@ from tests.bench import server_filling as filling
 from tests.bench.server_first import first_sync
 from tests.bench.server_process import Load, Place, Running, postgres, sqlite
 from tests.bench.sync import Figure, show
+from tests.liblim.server.floods import FLOODS
 
 IDLE_LIBRARY = 20
 """Devices of each library that are connected and idle."""
@@ -31,6 +32,8 @@ WARM = 20
 """Changes that come before those that count."""
 CRASHING = 20
 """Libraries that are written to when the server is killed."""
+FELLOWS = 20
+"""Devices that receive while somebody floods the server."""
 RATE = 10
 """Changes a second while others receive them."""
 
@@ -108,6 +111,27 @@ class Bench:
             self.note(f"fan-out {receivers} p50", percentile(delays, 0.5) * 1e3)
             self.note(f"fan-out {receivers} p99", percentile(delays, 0.99) * 1e3)
             self.note(f"fan-out {receivers} work", work * 1e3)
+
+    def floods(self, kinds: Sequence[str], changes: int) -> None:
+        """Fan-out in one library, while a device of another floods the server in each of these ways."""
+        for kind in ("none", *kinds):
+            with self._server({0: FELLOWS + 1, 1: 3}, 3) as (running, (writer, load, flooder)):
+                load.ask("receivers", 0, 1, FELLOWS)
+                writer.ask("writers", [[0, 0]])
+                if kind != "none":
+                    flooder.ask("annoy", kind, 1)
+                writer.ask("paced", WARM, 1 / RATE)
+                load.ask("delays", WARM * FELLOWS)
+                began, before = running.used(), time.perf_counter()
+                writer.ask("paced", changes, 1 / RATE)
+                delays = sorted(load.ask("delays", changes * FELLOWS))
+                busy = (running.used() - began) / (time.perf_counter() - before)
+                self.note(f"flood {kind} p50", percentile(delays, 0.5) * 1e3)
+                self.note(f"flood {kind} p99", percentile(delays, 0.99) * 1e3)
+                self.note(f"flood {kind} busy", busy * 100)
+                self.note(f"flood {kind} memory", running.memory() / 1e6)
+                if kind != "none":
+                    self.note(f"flood {kind} pieces", flooder.ask("relent"))
 
     def ingest(self, libraries: int, seconds: float) -> None:
         """Each library has one device that writes as fast as the server takes it."""
@@ -214,6 +238,16 @@ def figures(found: dict[str, list[float]], chosen: argparse.Namespace) -> list[F
             Figure("  p99", "ms", found.get(f"{name} p99", []), most),
             Figure("  the server's processor for each", "ms", found.get(f"{name} work", [])),
         ]
+    for kind in ("none", *chosen.floods):
+        name = f"flood {kind}"
+        rows += [
+            Figure(
+                f"fan-out to {FELLOWS}, flood: {kind}, median", "ms", found.get(f"{name} p50", [])
+            ),
+            Figure("  p99", "ms", found.get(f"{name} p99", [])),
+            Figure("  the server's processor meanwhile", "%", found.get(f"{name} busy", [])),
+            Figure("  the server's memory", "MB", found.get(f"{name} memory", [])),
+        ]
     rows += [
         Figure(
             "ingest, one change at a time in each library",
@@ -251,7 +285,7 @@ def figures(found: dict[str, list[float]], chosen: argparse.Namespace) -> list[F
     return [row for row in rows if row.values]
 
 
-PARTS = ("idle", "fan-out", "ingest", "first", "crashes", "growth")
+PARTS = ("idle", "fan-out", "floods", "ingest", "first", "crashes", "growth")
 
 
 def measure(bench: Bench, chosen: argparse.Namespace) -> None:
@@ -259,6 +293,7 @@ def measure(bench: Bench, chosen: argparse.Namespace) -> None:
     parts: dict[str, Callable[[], None]] = {
         "idle": lambda: bench.idle(chosen.devices),
         "fan-out": lambda: bench.fan_out(chosen.receivers, chosen.changes),
+        "floods": lambda: bench.floods(chosen.floods, chosen.changes),
         "ingest": lambda: bench.ingest(chosen.libraries, chosen.seconds),
         "first": lambda: bench.first_sync(chosen.notes),
         "crashes": lambda: bench.crashes(chosen.crashes, chosen.seed),
@@ -278,6 +313,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=2000, help="that are connected and idle")
     parser.add_argument("--receivers", type=int, nargs="*", default=[100, 500])
     parser.add_argument("--changes", type=int, default=200, help="that each of them receives")
+    parser.add_argument("--floods", nargs="*", choices=FLOODS, default=list(FLOODS))
     parser.add_argument("--libraries", type=int, default=50, help="that are written to at once")
     parser.add_argument("--seconds", type=float, default=5.0, help="for which they are")
     parser.add_argument("--notes", type=int, default=10_000, help="of a first sync")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -33,8 +34,9 @@ from liblim.sync.messages import (
     Sup,
     Ucanhaz,
 )
-from tests.bench.server_world import Hand, LightLog, identity_of, stamp_of
+from tests.bench.server_world import Hand, LightLog, identity_of, name_of, stamp_of
 from tests.bench.sync_device import serve
+from tests.liblim.server.floods import FLOODS, Flooder
 
 AT_ONCE = 24
 """Connections that are being made at a time: fewer than handshakes that a server has under way."""
@@ -219,6 +221,7 @@ class Load:
         self._common: dict[int, Common] = {}
         self._receivers: list[Receiver] = []
         self._working: asyncio.Future[Any] | None = None
+        self._pieces = 0
 
     async def at(self, address: str, certificate: str) -> None:
         """Where the server is, and its certificate (DER, as hex)."""
@@ -297,6 +300,23 @@ class Load:
         took = perf_counter() - began
         after = sum(writer.acknowledged for writer in writers)
         return after - before, took, [wait for writer in writers for wait in writer.waits]
+
+    async def annoy(self, kind: str, library: int) -> None:
+        """Have the first device of a library flood the server, until the end."""
+        os.nice(15)  # it stands for another computer, which would leave this one's processors alone
+        address, identity = parse_address(self._address), identity_of(library, 0)
+        flooder = Flooder(address, self._certificate, name_of(library), identity)
+        self._working = asyncio.ensure_future(FLOODS[kind](flooder, self._annoyed))
+
+    def _annoyed(self) -> None:
+        self._pieces += 1
+
+    async def relent(self) -> int:
+        """End that; returns how many pieces were said."""
+        assert self._working is not None
+        self._working.cancel()
+        await asyncio.wait([self._working])
+        return self._pieces
 
     async def begin(self, ahead: int) -> None:
         """Have all writers write until the server is gone."""

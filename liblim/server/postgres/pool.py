@@ -13,7 +13,7 @@ from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
-from liblim.errors import StoreBusy, StoreError, StoreReadOnly
+from liblim.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
 from liblim.server.postgres.schema import SCHEMA
 
 R = TypeVar("R")
@@ -189,7 +189,7 @@ def errors_in_words() -> Iterator[None]:
     try:
         yield
     except errors.DiskFull as error:
-        raise StoreError(
+        raise StoreFull(
             "The disk of the database is full. Free some space there; until then nothing is taken."
         ) from error
     except (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege) as error:

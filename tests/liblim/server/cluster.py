@@ -6,8 +6,11 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -68,6 +71,22 @@ class Cluster:
     def stop(self, mode: str = "fast") -> None:
         """Stop it: ``fast`` ends connections, ``immediate`` is a crash."""
         self._call("pg_ctl", "--wait", "--silent", f"--mode={mode}", "stop")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block none of its processes gets to do anything: whoever asks gets no answer."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        held = [first]
+        os.kill(first, signal.SIGSTOP)  # the first, so that it begins no others
+        for found in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+            held.append(int(found))
+            os.kill(held[-1], signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(held):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def address(self, database: str = "postgres") -> str:
         """What names a database of it."""

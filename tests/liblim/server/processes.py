@@ -17,14 +17,18 @@ ROOT = Path(__file__).parents[3]
 TIMEOUT = 30.0
 
 
-def limserver(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    command = [sys.executable, "-m", "liblim.server.cli", "--data", str(data), *arguments]
+def limserver(data: Path | str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with a folder or the address of a database."""
+    command = [sys.executable, "-m", "liblim.server.cli", *_where(data), *arguments]
     options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": TIMEOUT}
     return subprocess.run(command, check=False, cwd=ROOT, **options)
 
 
-def code_for(data: Path) -> str:
+def _where(place: Path | str) -> list[str]:
+    return ["--data" if isinstance(place, Path) else "--database", str(place)]
+
+
+def code_for(data: Path | str) -> str:
     """A new invitation's code."""
     found = re.search(r"Code: +(\d{4}) (\d{4})", limserver(data, "invite").stdout)
     assert found is not None
@@ -34,15 +38,28 @@ def code_for(data: Path) -> str:
 class Process:
     """One that serves, until the end of the block."""
 
-    def __init__(self, data: Path, port: int, *options: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int,
+        *options: str,
+        database: str = "",
+        files: tuple[int, int] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """``files`` may be open in it, softly and in all."""
         self.data = data
+        self._where = _where(database or data)
+        soft, hard = files or (0, 0)
+        limit = f'ulimit -S -n {soft} && ulimit -H -n {hard} && exec "$@"'
+        self._shell = ["/bin/sh", "-c", limit, "sh"] if files else []
         self.address = Address("127.0.0.1", port)
         self.options = options
-        self.log = data.with_suffix(".log")
+        self.log = log or data.with_suffix(".log")
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        command = [sys.executable, "-u", "-m", "liblim.server.cli", "--data", str(self.data)]
+        command = [*self._shell, sys.executable, "-u", "-m", "liblim.server.cli", *self._where]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "run", "--listen", str(self.address), *self.options],
@@ -57,18 +74,27 @@ class Process:
             line = self._process.stdout.readline()
             assert line, f"it ended: {self.log.read_text()}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """`kill -9`."""
         self._process.kill()
-        self._end()
+        self.ended()
 
     def end(self) -> int:
         """SIGTERM; returns the exit code."""
-        self._process.send_signal(signal.SIGTERM)
-        return self._end()
+        self.signal(signal.SIGTERM)
+        return self.ended()
 
-    def _end(self) -> int:
-        code = self._process.wait(TIMEOUT)
+    def ended(self, within: float = TIMEOUT) -> int:
+        """Wait for its end; returns the exit code."""
+        code = self._process.wait(within)
         assert self._process.stdout is not None
         self._process.stdout.close()
         return code

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from liblim.net.address import Address
+from liblim.net.timing import Timing
 from liblim.server.inviting import invite
 from liblim.server.limits import Limits
 from liblim.server.server import Server, identity_of
@@ -47,7 +48,8 @@ class Serving:
     def __init__(self, storage: Storage, server: Server) -> None:
         self.storage = storage
         self.server = server
-        self.id = identity_of(storage.registry).device
+        self.identity = identity_of(storage.registry)
+        self.id = self.identity.device
 
     @property
     def address(self) -> Address:
@@ -96,17 +98,17 @@ async def pair(device: Device, address: Address, code: str, ends: Phase = Phase.
 
 @asynccontextmanager
 async def serving(
-    storage: Storage, port: int = 0, limits: Limits | None = None
+    storage: Storage, port: int = 0, limits: Limits | None = None, timing: Timing = QUICK
 ) -> AsyncIterator[Serving]:
     """A server on a storage, until the end of the block."""
     with storage.writing():
         identity = identity_of(storage.registry)
-        server = Server(storage, identity, timing=QUICK, limits=limits)
+        server = Server(storage, identity, timing=timing, limits=limits)
         await server.start("127.0.0.1", port)
         try:
             yield Serving(storage, server)
         finally:
-            await server.stop()
+            assert await server.stop()
 
 
 class Slow:

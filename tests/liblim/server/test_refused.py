@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from liblim.change import Change, digest
 from liblim.errors import LimError
-from liblim.net.dial import dial
-from liblim.net.tls import PAIR, SYNC, client_context
-from liblim.server.limits import Limits, Paced
+from liblim.net.tls import PAIR, SYNC
+from liblim.server.limits import Limits
 from liblim.server.metrics import Counts
+from liblim.server.paced import Paced
 from liblim.server.stores import Standing
-from liblim.sync.messages import PROTOCOL, Ihaz, Kthx, Message, Nowai, Ohai, Ucanhaz, Vouch
+from liblim.sync.messages import PROTOCOL, Ihaz, Kthx, Ohai, Ucanhaz, Vouch
 from liblim.trust import Identity, LibraryKeys
-from tests.liblim.net.devices import Device, Stranger, device, new_database
+from tests.liblim.net.devices import Device, device, new_database
 from tests.liblim.server.conftest import Opener
-from tests.liblim.server.serving import Serving, in_step, on_storage, server_peer, serving
+from tests.liblim.server.guests import answer, codes, greeting, knock
+from tests.liblim.server.serving import in_step, on_storage, server_peer, serving
 from tests.liblim.trust.sealed import Author, library_keys
-
-
-@asynccontextmanager
-async def knock(
-    server: Serving, identity: Identity | None, alpn: str = SYNC
-) -> AsyncIterator[Stranger]:
-    """A bare connection to a server."""
-    pin = server.server.inviter._identity.certificate
-    dialled = await dial([server.address], client_context(identity, pin, alpn), 10.0)
-    try:
-        yield Stranger(dialled.streams)
-    finally:
-        dialled.streams[1].transport.abort()
-
-
-def greeting(library: str, identity: Identity) -> Ohai:
-    return Ohai(protocol=PROTOCOL, library=library, device=identity.device)
-
-
-async def answer(server: Serving, identity: Identity, *words: Message) -> list[Message]:
-    """All that a server says to somebody."""
-    async with knock(server, identity) as guest:
-        await guest.say(*words)
-        return await guest.hear_all()
-
-
-def codes(said: list[Message]) -> list[str]:
-    return [message.code for message in said if isinstance(message, Nowai)]
 
 
 @on_storage
@@ -241,7 +212,7 @@ def test_who_brings_changes_too_fast_is_read_later(monkeypatch: pytest.MonkeyPat
         async def rest(seconds: float) -> None:
             rested.append(seconds)
 
-        monkeypatch.setattr("liblim.server.limits.asyncio.sleep", rest)
+        monkeypatch.setattr("liblim.server.paced.asyncio.sleep", rest)
         paced = Paced(Nothing(), Limits(changes=100.0, burst=50), Counts())  # type: ignore[arg-type]
         now = paced._loop.time()
         monkeypatch.setattr(paced._loop, "time", lambda: now)
