@@ -95,6 +95,10 @@ class Link:
         end.sessions[self].receive_data(piece, end.monotonic())
         end.handle(self)
 
+    def ended(self, code: str) -> None:
+        """Take note that a session is over, and why."""
+        self.down = True
+
     def tick(self) -> None:
         """Let time pass for both ends."""
         for end in self.ends:
