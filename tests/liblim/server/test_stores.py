@@ -21,7 +21,7 @@ from tests.liblim.server.signed import LIBRARY, Gate, conversation, vouch, write
 from tests.liblim.trust.sealed import Author
 
 OTHER = "2c" * 16
-A, B = "a" * 32, "b" * 32
+A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 
 # The registry
@@ -45,6 +45,18 @@ def test_who_was_withdrawn_is_so_for_ever(storage: Storage) -> None:
     registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [])
     last = {word.device: word.standing for word in registry.words(0)}
     assert last == {A: Standing.MEMBER, B: Standing.WITHDRAWN}
+
+
+def test_whom_somebody_vouched_for_who_did_not_know_of_a_removal_goes_out_again(
+    storage: Storage,
+) -> None:
+    registry = storage.registry
+    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [])
+    registry.vouch(LIBRARY, {A: b"A"}, {}, [B])
+    registry.vouch(LIBRARY, {A: b"A", C: b"C"}, {}, [])  # whom B had let in
+    registry.vouch(LIBRARY, {A: b"A"}, {B: b"B", C: b"C"}, [])
+    found = {word.device: word.standing for word in registry.words(0)}
+    assert found == {A: Standing.MEMBER, B: Standing.WITHDRAWN, C: Standing.AUTHOR}
 
 
 def test_what_is_said_again_is_not_written_again(storage: Storage) -> None:
