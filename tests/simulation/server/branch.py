@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from liblim.change import Range
 from liblim.errors import LimError
+from liblim.net.vouching import vouching
+from liblim.server.stores import Standing
+from liblim.trust import device_of
 from tests.simulation.checks import check_receipts
 from tests.simulation.device import Device, Page
 from tests.simulation.network import Link, World
@@ -28,6 +31,8 @@ FOR_EVER = 1 << 60
 class Branch(World):
     """One library; time is that of the town."""
 
+    pace = 8.0
+
     def __init__(self, town: Town, seed: int, folder: Path, *, links: bool) -> None:
         self.town = town
         folder.mkdir()
@@ -36,18 +41,19 @@ class Branch(World):
         self.founder = cast(Client, self.devices[0])
         self.library = self.founder.database.library
         self.gone: list[Client] = []
-        if not links:
-            self.links = []
+        self._links = links
+        """Whether its devices speak with each other, too."""
         self._write_canary()
         self.seat: Seat
         self.acts += [
-            (6, lambda device, link: self.carry(self.rng.choice(self.links))),
+            (5, lambda device, link: self.rng.choice(self.links).connect()),
             (1, lambda device, link: device.tend()),
             (0.4, lambda device, link: self.put_away(device)),
             (0.4, lambda device, link: self.stall(link)),
             (0.2, lambda device, link: self.part(device)),
             (0.15, lambda device, link: self.join(device)),
             (0.12, lambda device, link: self.leave(device)),
+            (0.03, lambda device, link: self.pair_anew()),
         ]
 
     @property  # type: ignore[override]
@@ -65,15 +71,44 @@ class Branch(World):
         return cast(Client, self.devices[-1])
 
     def pair(self) -> None:
-        """Let the server serve this library, as after pairing: the founder says who is in it."""
-        host, ledger = self.town.host, self.founder.database.ledger
-        members = {name: member.certificate for name, member in ledger.members.items()}
-        host.run(host.server.shelf.record(self.library, members, {}, ()))
-        host.note_log_of(self.library)
-        certificate = host.identity.certificate
+        """Pair with the server, let all devices hear of it, and give them a way there."""
+        self._record()
+        certificate = self.town.host.identity.certificate
         at_once(self.founder.membership.add_server(certificate, "Server", ["server:1"]))
         self.seat = Seat(self)
+        if not self._links or self.rng.random() < 0.5:
+            self.settle()
+        if not self._links:
+            for link in self.links:
+                link.cut()
+            self.links = []
         self.host_all()
+
+    def _record(self) -> None:
+        """Let the server serve this library, as at the end of pairing: the founder says who is in it."""
+        host = self.town.host
+        said, *_ = vouching(self.founder.database.ledger)
+        members = {device_of(der): der for der in said.members}
+        host.run(host.server.shelf.record(self.library, members, {}, said.withdrawn))
+        host.note_log_of(self.library)
+
+    def pair_anew(self) -> None:
+        """Let whoever runs the server remove the library there, and pair with it once more."""
+        host = self.town.host
+        if not host.is_up or host.trouble.any:
+            return
+        self.lose_seat()
+        host.remove(self.library)
+        self._record()
+        self.town.saw("pairs anew")
+
+    def lose_seat(self) -> None:
+        """Take note that what the server holds is lost to it."""
+        for link in self.links:
+            if isinstance(link, Wire):
+                link.cut()
+        self.seat.lives.append({r: head.seq for r, head in self.seat.heads.items()})
+        self.accounts.disks_lost += 1
 
     def host_all(self) -> None:
         """Give every device a way to the server."""
@@ -119,11 +154,11 @@ class Branch(World):
 
     def stall(self, link: Link) -> None:
         """Let a link deliver nothing for some seconds."""
-        link.stalled = self.now + self.rng.expovariate(0.1)
+        link.stalled = self.now + self.rng.expovariate(0.3)
 
     def part(self, device: Device) -> None:
-        """Take a device off the network for minutes or days."""
-        time = self.rng.choice([60, HOUR, 100 * HOUR])
+        """Take a device off the network for seconds or for long."""
+        time = self.rng.choice([3, 20, HOUR])
         for link in self.links:
             if device in link.ends:
                 link.part(time)
@@ -141,6 +176,7 @@ class Branch(World):
             return
         meeting = Link(self, (device, newcomer))
         self.links += [meeting, Wire(self, newcomer)]
+        self.town.saw("joins")
         if self.rng.random() < 0.7:
             self._meet(meeting)
 
@@ -160,8 +196,14 @@ class Branch(World):
             device.remove(other)
         except LimError:
             return
+        self.town.saw("removes")
 
     # How it ends
+
+    def is_locked_out(self) -> bool:
+        """Whether a member was withdrawn by the word of a device that is none, whose removal nobody else has."""
+        shelf, members = self.town.host.server.shelf, self.founder.database.ledger.members
+        return any(shelf.standing(self.library, name) is Standing.WITHDRAWN for name in members)
 
     def bury(self) -> None:
         """Take those for gone who are no members as the founder sees it: what only they had is lost."""

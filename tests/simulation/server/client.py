@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liblim.net.vouching import vouching
 from liblim.sync import Session, Vouch
 from tests.simulation.device import ENDINGS, Device
 from tests.simulation.receipts import End
 
+if TYPE_CHECKING:
+    from tests.simulation.server.branch import Branch
+
 
 class Client(Device):
     """A device with a wire to the server, besides its links to others."""
 
+    world: Branch
     endings = (*ENDINGS, "left", "trouble", "not-served", "half-line")
 
     def open(self) -> None:
@@ -22,6 +26,8 @@ class Client(Device):
 
     def _met(self, end: End) -> None:
         super()._met(end)
+        if end.other.keyless:
+            self.world.town.saw("meets")
         self.vouch()
 
     def _trust_moved(self) -> None:
@@ -40,5 +46,6 @@ class Client(Device):
             said = vouching(ledger)
             if self._said != (end.session, said):
                 self._said = end.session, said
+                self.world.town.saw("vouches")
                 for message in said:
                     end.session.vouch(message)

@@ -20,10 +20,18 @@ class Trouble:
 
     def __init__(self) -> None:
         self.full = self.broken = False
+        self.refused = 0
+        """How often it has refused to write."""
+
+    @property
+    def any(self) -> bool:
+        """Whether it refuses anything."""
+        return self.full or self.broken
 
     def on_write(self) -> None:
         """Raises StoreError where nothing can be written."""
-        if self.full or self.broken:
+        if self.any:
+            self.refused += 1
             raise StoreError("The disk is full.")
 
     def on_read(self) -> None:
@@ -32,7 +40,7 @@ class Trouble:
             raise StoreError("The disk cannot be read.")
 
 
-class _Log(Store):
+class Log(Store):
     """The log of a library on such a disk: what fails there fails when it is committed."""
 
     def __init__(self, path: Path, trouble: Trouble) -> None:
@@ -89,7 +97,7 @@ class Disk(SqliteStorage):
     def open(self, library: str) -> Store:
         """The log of a library."""
         self._trouble.on_read()
-        self._opened.append(_Log(self.registry.file_of(library), self._trouble))
+        self._opened.append(Log(self.registry.file_of(library), self._trouble))
         return self._opened[-1]
 
     def let_go(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Coroutine
@@ -16,6 +15,7 @@ from liblim.errors import StoreError
 from liblim.net.address import Address
 from liblim.net.dial import Streams
 from liblim.server.server import Server, identity_of
+from liblim.server.shelf import LOOK
 from liblim.server.sqlite import SqliteStorage
 from tests.simulation.server.disk import Disk, Trouble
 from tests.simulation.server.loop import Loop, Threads
@@ -98,6 +98,7 @@ class Host:
             try:
                 self._begin()
             except StoreError:
+                self._town.saw("starts in vain")
                 self._forget_process()
 
     def _begin(self) -> None:
@@ -126,7 +127,7 @@ class Host:
     def knock(self, certificate: bytes, room: int, tap: Callable[[bytes], None]) -> Pipe:
         """Connect, with a certificate that TLS takes."""
         pipe = Pipe(self.loop, certificate, room, tap)
-        self._pipes.append(pipe)
+        self._pipes = [one for one in self._pipes if not one.over or one.wrong] + [pipe]
         self.loop.call_soon(self._listener.accept, pipe.streams)
         return pipe
 
@@ -134,6 +135,8 @@ class Host:
         """End the process at once: what it has not committed is lost, its connections break off."""
         if self._up is None:
             return
+        self._town.saw("kills at work" if self.threads.jobs else "kills")
+        self.check_mistakes()
         left = self.folder
         self.folder = self._new_folder()
         # What the system has of the files of a process that was killed: without those that SQLite locks with.
@@ -151,22 +154,20 @@ class Host:
             self.serve()
             self._town.carry_some()
         stopping.result()
+        self.check_mistakes()
         self._forget_process()
 
     def _forget_process(self) -> None:
         """Lay to rest what is left of a process, which does nothing any more that anybody would notice."""
-        self.check_mistakes()
         for pipe in self._pipes:
             pipe.process_ended()
         self.threads.jobs.clear()
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        for _ in range(ENDLESS):
-            if all(task.done() for task in tasks):
-                break
+        while tasks := asyncio.all_tasks(self.loop):
+            for task in tasks:
+                task.cancel()
+            for _ in range(10):
+                self.loop.turn()
             self.threads.jobs.clear()
-            self.loop.turn()
         self.mistakes.found.clear()
         self.loop.close()
         self.storage.let_go()
@@ -174,7 +175,10 @@ class Host:
         self._up = None
 
     def check_mistakes(self) -> None:
-        """Nothing was raised in the server that nobody is meant to catch."""
+        """The server has said nothing wrong, and raised nothing that nobody is meant to catch."""
+        for pipe in self._pipes:
+            if pipe.wrong is not None:
+                raise pipe.wrong
         found = [*self.mistakes.found, *self.loop.mistakes]
         assert not found, f"the server made a mistake: {found[0]}"
 
@@ -224,16 +228,30 @@ class Host:
             storage.close()
         return copy
 
+    def remove(self, library: str) -> None:
+        """Remove a library, as another process does, and let the server see it."""
+        storage = SqliteStorage(self.folder)
+        try:
+            assert storage.registry.remove(library)
+        finally:
+            storage.close()
+        self._town.now += 2 * LOOK
+        self.settle()
+        assert library not in self.server.shelf.libraries
+
     def restore(self, copy: Path) -> None:
         """Put a copy in the place of all files, and start."""
         self.kill()
         shutil.rmtree(self.folder)
         self.folder = self._new_folder()
         shutil.copytree(copy, self.folder)
+        registry = SqliteStorage(self.folder)
+        for library in self._logs:
+            self._logs[library] = registry.registry.file_of(library).name
+        registry.close()
         self.start()
 
     def close(self) -> None:
         """End."""
-        with contextlib.suppress(AssertionError):
-            if self._up is not None:
-                self._forget_process()
+        if self._up is not None:
+            self._forget_process()

@@ -74,6 +74,8 @@ class Loop(_Base):
         self._clock = clock
         self._threads = threads
         self._selector = _NoSockets()
+        # No time passes by itself: a timer that rang too early by so little would ring for ever.
+        self._clock_resolution = 0.0
         self.set_exception_handler(lambda loop, context: self.mistakes.append(str(context)))
 
     def time(self) -> float:
@@ -92,7 +94,7 @@ class Loop(_Base):
     def busy(self) -> bool:
         """Whether there is anything to do before time passes."""
         waiting: list[Any] = self._scheduled  # type: ignore[attr-defined]
-        due = any(not timer.cancelled() and timer.when() <= self.time() for timer in waiting)
+        due = any(not timer.cancelled() and timer.when() < self.time() for timer in waiting)
         return due or bool(self._ready)  # type: ignore[attr-defined]
 
     def run_in_executor(  # type: ignore[override]

@@ -49,6 +49,8 @@ class Pipe(asyncio.Transport):
         """On its way to the device."""
         self.over = False
         """Whether nothing more comes from the server but what is on its way."""
+        self.wrong: AssertionError | None = None
+        """What the server has said that it should not."""
         self.reading = True
         self._loop = loop
         self._room = room
@@ -69,7 +71,10 @@ class Pipe(asyncio.Transport):
     def write(self, data: Any) -> None:
         """Send, as far as there is room."""
         if not self._closing and not self.over:
-            self._tap(bytes(data))
+            try:
+                self._tap(bytes(data))
+            except AssertionError as wrong:
+                self.wrong = self.wrong or wrong
             self._unsent += data
             self.flow()
 

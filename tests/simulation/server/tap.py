@@ -46,14 +46,17 @@ class Tap:
             case Ohai():
                 assert message.library == branch.library, "it greets for another library"
             case Ihaz() | Kthx():
+                branch.town.saw(f"says {message.verb}")
                 for entry in message.heads:
                     self._check_head(entry)
                 held = sum(head.seq for head in branch.seat.heads.values())
                 assert message.count <= held, "it says that it holds more than it has committed"
             case Ucanhaz():
                 change = message.change
+                branch.town.saw("gives")
                 self._check_head(Entry(change.replica, change.seq, change.hash))
             case Igotz():
+                branch.town.saw("hands on receipts")
                 issued = branch.witness.receipts
                 assert message.receipt.signature in issued, "nobody has issued this receipt"
 

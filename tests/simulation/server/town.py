@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,17 +18,17 @@ from liblim.server.shelf import IDLE
 from liblim.sync import encode
 from liblim.sync.messages import PROTOCOL, Icanhaz, Ihaz, Ohai
 from liblim.trust import Identity
+from tests.simulation.checks import check as check_devices
 from tests.simulation.keys import without_chance
 from tests.simulation.life import Found, Lived
 from tests.simulation.network import WHOLE, Link
 from tests.simulation.server.branch import HOUR, Branch
-from tests.simulation.server.checks import check_branch, check_files, check_host
+from tests.simulation.server.checks import check_files, check_gone, check_host
 from tests.simulation.server.host import Host
 from tests.simulation.server.pipe import Pipe
 from tests.simulation.server.tap import NoTap
-from tests.simulation.server.wire import Wire
 
-STEPS = 700
+STEPS = 900
 """Things that happen in one world."""
 
 
@@ -46,6 +47,8 @@ class Town:
         self.now = 1000.0
         self.trace = hashlib.sha256()
         self.steps = 0
+        self.seen: Counter[str] = Counter()
+        """What happened, and how often."""
         self.host = Host(self, folder)
         logging.getLogger("liblim").addHandler(self.host.mistakes)
         self.stranger = Identity.generate(self.rng.randbytes)
@@ -59,13 +62,13 @@ class Town:
         self._guests: list[Guest] = []
         self._acts: list[tuple[float, Callable[[], object]]] = [
             (6, lambda: self.host.serve(60)),
-            (3, self.host.start),
-            (0.6, self.host.kill),
+            (6, self.host.start),
+            (0.7, self.kill),
             (0.2, self.host.stop),
             (0.3, lambda: self._copies.append(self.host.back_up())),
             (0.2, self.restore),
             (0.4, self.trouble),
-            (1.2, self.mend),
+            (4, self.mend),
             (0.3, self.night),
             (0.4, self.rest),
             (0.1, self.close_libraries),
@@ -77,31 +80,46 @@ class Town:
         """All links of all libraries."""
         return [link for branch in self.branches for link in branch.links]
 
+    def saw(self, what: str) -> None:
+        """Take note that something happened."""
+        self.seen[what] += 1
+
     def step(self) -> None:
         """Let something happen somewhere."""
         self.steps += 1
         if self.rng.random() < 0.2:
-            self.now += self.rng.expovariate(2)
+            self.now += self.rng.expovariate(Branch.pace)
             weights, acts = zip(*self._acts, strict=True)
             [act] = self.rng.choices(acts, weights)
             act()
         else:
             self.rng.choice(self.branches).step()
         self.host.serve()
+        self.carry_some()
         self.host.check_mistakes()
 
     # What happens to the server
+
+    def kill(self) -> None:
+        """Kill the server, mostly while it is at work."""
+        if self.rng.random() < 0.8:
+            branch = self.rng.choice(self.branches)
+            device = self.rng.choice(branch.devices)
+            branch.type(device)
+            device.finish()
+            for _ in range(2):
+                for link in branch.links:
+                    link.carry(WHOLE)
+                self.host.serve(3)
+        self.host.kill()
 
     def restore(self) -> None:
         """Put an old backup in the place of the server's files."""
         if not self._copies:
             return
         for branch in self.branches:
-            for link in branch.links:
-                if isinstance(link, Wire):
-                    link.cut()
-            branch.seat.lives.append({r: head.seq for r, head in branch.seat.heads.items()})
-            branch.accounts.disks_lost += 1
+            branch.lose_seat()
+        self.saw("restores")
         self.host.restore(self.rng.choice(self._copies))
 
     def trouble(self) -> None:
@@ -131,7 +149,7 @@ class Town:
     def close_libraries(self) -> None:
         """Let so much time pass, with nobody connected, that the server closes its libraries."""
         for link in self.links:
-            link.part(3 * IDLE)
+            link.part(2.5 * IDLE)
         for _ in range(10):
             self._pass(IDLE / 4)
 
@@ -179,6 +197,9 @@ class Town:
             before = [device.database.count for device in devices]
             for branch in self.branches:
                 branch.bury()
+                if branch.is_locked_out():
+                    branch.pair_anew()
+                    rests = False
                 for device in branch.devices:
                     device.tend()
             after = [d.database.count for branch in self.branches for d in branch.devices]
@@ -217,7 +238,10 @@ class Town:
         for branch in self.branches:
             check_host(branch)
         for branch in self.branches:
-            check_branch(branch)
+            check_devices(branch)
+        for branch in self.branches:
+            for device in branch.gone:
+                check_gone(branch, device)
         self.host.check_mistakes()
         self.host.stop()
         check_files(self.host.folder, self.branches)

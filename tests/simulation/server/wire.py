@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOMS = (300, 20_000, 1 << 20)
 """Bytes that the network may take of a connection before the device does."""
-FIRST_RETRY, LAST_RETRY = 1.0, 600.0
+FIRST_RETRY, LAST_RETRY = 0.5, 30.0
 """Seconds until a device that was sent away comes again; doubled with each time."""
 
 
@@ -123,6 +123,7 @@ class Wire(Link):
     def ended(self, code: str) -> None:
         """Take note that a session is over, and why."""
         self.code = code
+        self.branch.town.saw(f"is parted: {code}")
         if code in ("removed", "not-served"):
             self._sent_away()
         self.down = True
