@@ -184,7 +184,7 @@ class Shelf:
         if self.standing(library, device) is not Standing.MEMBER or vouched is None:
             raise refusal("not-served")
         members.setdefault(device, vouched.certificate(device))
-        await self.record(library, members, authors, said.withdrawn)
+        await self.record(library, members, authors, said.withdrawn, make=False)
 
     async def record(
         self,
@@ -192,8 +192,14 @@ class Shelf:
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Iterable[str],
+        *,
+        make: bool,
     ) -> None:
-        """Write to the registry what is said of a library, and follow it.  Raises as ``vouch``."""
+        """Write to the registry what is said of a library, and follow it.
+
+        One that is not served is made with ``make``, and else left so: whoever runs the server may have
+        removed it just now.  Raises as ``vouch``.
+        """
         limits = self._terms.limits
         vouched = self.libraries.get(library)
         if vouched is None and len(self.libraries) >= limits.libraries:
@@ -204,7 +210,9 @@ class Shelf:
         if vouched is None or not vouched.agrees(members, authors, withdrawn):
             registry = self._storage.registry
             gone = frozenset(withdrawn)
-            await self._on_thread(registry.vouch, library, members, authors, gone)
+            await self._on_thread(
+                lambda: registry.vouch(library, members, authors, gone, make=make)
+            )
             await self.look()
 
     # Libraries in use

@@ -81,8 +81,12 @@ class Registry(Protocol):
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
+        *,
+        make: bool = True,
     ) -> None:
-        """Take what a member says of its library, in one transaction; make the library if there is none.
+        """Take what a member says of its library, in one transaction.
+
+        If there is none it is made, or else, without ``make``, nothing is taken: it was removed meanwhile.
 
         -  ``withdrawn`` are so for ever.  If any is newly so, all members that are not among ``members``
            become authors: whom the removed device let in, and nobody else knows, goes with it.

@@ -189,10 +189,15 @@ class RegistryFile:
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
+        *,
+        make: bool = True,
     ) -> None:
         """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
         with self._at_work() as db:
-            db.execute("INSERT OR IGNORE INTO libraries (library) VALUES (?)", (library,))
+            if make:
+                db.execute("INSERT OR IGNORE INTO libraries (library) VALUES (?)", (library,))
+            elif self.number(library) is None:
+                return
             rows = db.execute(
                 "SELECT device, certificate, standing FROM words "
                 "WHERE library = ? AND standing IS NOT NULL",

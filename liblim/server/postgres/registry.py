@@ -72,6 +72,8 @@ class PostgresRegistry:
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
+        *,
+        make: bool = True,
     ) -> None:
         """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
         rows = self._ask(_KNOWN, library)
@@ -79,10 +81,14 @@ class PostgresRegistry:
         if rows and not judge(_known(rows), members, authors, withdrawn):
             return
         with self._writing() as db:
-            query: LiteralString = (
-                "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
-            )
-            db.execute(query, (library,))
+            query: LiteralString
+            if make:
+                query = "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
+                db.execute(query, (library,))
+            else:
+                query = "SELECT FROM libraries WHERE library = %s"
+                if db.execute(query, (library,)).fetchone() is None:
+                    return
             known = _known(db.execute(_KNOWN, (library,)).fetchall())
             news = judge(known, members, authors, withdrawn)
             for device, (certificate, standing) in news.items():

@@ -105,6 +105,19 @@ def test_a_library_that_was_removed_may_come_again_and_is_empty(storage: Storage
     again.log.close()
 
 
+def test_who_has_not_heard_of_a_librarys_removal_does_not_bring_it_back(storage: Storage) -> None:
+    registry = storage.registry
+    registry.vouch(LIBRARY, {A: b"A"}, {}, [], make=False)
+    assert (registry.libraries(), registry.words(0)) == ([], [])
+    registry.vouch(LIBRARY, {A: b"A"}, {}, [])
+    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [], make=False)
+    assert {word.device for word in registry.words(0)} == {A, B}
+    assert registry.remove(LIBRARY)
+    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [], make=False)
+    assert registry.libraries() == []
+    assert [word.standing for word in registry.words(0)] == [None]
+
+
 def test_one_invitation_counts_and_its_tries_run_out(open_storage: Opener) -> None:
     registry, other = open_storage().registry, open_storage().registry
     assert registry.invitation() is None

@@ -89,7 +89,7 @@ class Branch(World):
         host = self.town.host
         said, *_ = vouching(self.founder.database.ledger)
         members = {device_of(der): der for der in said.members}
-        host.run(host.server.shelf.record(self.library, members, {}, said.withdrawn))
+        host.run(host.server.shelf.record(self.library, members, {}, said.withdrawn, make=True))
         host.note_log_of(self.library)
 
     def pair_anew(self) -> None:
@@ -240,9 +240,11 @@ class Branch(World):
                 return found.device
         return ""
 
-    def is_known(self, device: Device) -> bool:
-        """Whether it is a member for all."""
-        return all(d.trusts(device) and device.trusts(d) for d in self.devices)
+    def at_rest(self) -> bool:
+        """Whether every session has proof that both ends hold the same, and nobody waits to come again."""
+        wires = [link for link in self.links if isinstance(link, Wire) and link.down]
+        waiting = [wire for wire in wires if wire.allowed and self.founder.trusts(wire.device)]
+        return not waiting and super().at_rest()
 
     def everything(self) -> list[Range]:
         """All that the founder's log holds."""

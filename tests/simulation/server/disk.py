@@ -73,10 +73,12 @@ class _Words(_Registry):
         members: Mapping[str, bytes],
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
+        *,
+        make: bool = True,
     ) -> None:
         """Take what a member says."""
         self._trouble.on_write()
-        super().vouch(library, members, authors, withdrawn)
+        super().vouch(library, members, authors, withdrawn, make=make)
 
     def words(self, after: int) -> list[Word]:
         """The journal."""

@@ -235,9 +235,10 @@ class Host:
             assert storage.registry.remove(library)
         finally:
             storage.close()
-        self._town.now += 2 * LOOK
-        self.settle()
-        assert library not in self.server.shelf.libraries
+        for _ in range(3):  # it may have been looking just before
+            self._town.now += LOOK + 0.1
+            self.settle()
+        assert library not in self.server.shelf.libraries, "it serves what was removed"
 
     def restore(self, copy: Path) -> None:
         """Put a copy in the place of all files, and start."""
