@@ -98,7 +98,9 @@ class Branch(World):
         if not host.is_up or host.trouble.any:
             return
         self.lose_seat()
+        self.seat.removed = True
         host.remove(self.library)
+        self.seat.removed = False
         self._record()
         self.town.saw("pairs anew")
 

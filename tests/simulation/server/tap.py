@@ -39,6 +39,8 @@ class Tap:
 
     def _check(self, message: Decoded) -> None:
         branch = self._branch
+        if branch.seat.removed:
+            return
         server = branch.town.host.server
         if server.shelf.standing(branch.library, self._device) is not Standing.MEMBER:
             assert isinstance(message, Nowai), "somebody who is no member hears more than that"

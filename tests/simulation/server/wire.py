@@ -38,6 +38,8 @@ class Seat:
         self.identity = SimpleNamespace(device=branch.town.host.identity.device)
         self.lives: list[dict[str, int]] = []
         """What it held whenever an older backup was put in the place of its files."""
+        self.removed = False
+        """Whether its file was deleted just now, which the server has still open."""
         self._db: apsw.Connection | None = None
         self._path = Path()
         self._version = -1
