@@ -56,7 +56,7 @@ class Branch(World):
             (0.03, lambda device, link: self.pair_anew()),
         ]
 
-    @property  # type: ignore[override]
+    @property
     def now(self) -> float:
         """The time of the town."""
         return self.town.now
@@ -203,7 +203,10 @@ class Branch(World):
     # How it ends
 
     def is_locked_out(self) -> bool:
-        """Whether a member was withdrawn by the word of a device that is none, whose removal nobody else has."""
+        """Whether the server took a member for removed, by the word of a device that is itself no member.
+
+        What that device wrote of it was cut off, so nobody else has heard of this removal.
+        """
         shelf, members = self.town.host.server.shelf, self.founder.database.ledger.members
         return any(shelf.standing(self.library, name) is Standing.WITHDRAWN for name in members)
 

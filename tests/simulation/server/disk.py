@@ -20,8 +20,6 @@ class Trouble:
 
     def __init__(self) -> None:
         self.full = self.broken = False
-        self.refused = 0
-        """How often it has refused to write."""
 
     @property
     def any(self) -> bool:
@@ -31,7 +29,6 @@ class Trouble:
     def on_write(self) -> None:
         """Raises StoreError where nothing can be written."""
         if self.any:
-            self.refused += 1
             raise StoreError("The disk is full.")
 
     def on_read(self) -> None:

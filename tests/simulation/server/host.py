@@ -148,6 +148,7 @@ class Host:
         """End the process in good order, while its connections go on as they may."""
         if self._up is None:
             return
+        self._town.saw("stops")
         stopping = self.loop.create_task(self._up.stop())
         while not stopping.done():
             self._town.now += 0.05

@@ -1,4 +1,4 @@
-"""What a server runs on: an event loop in virtual time, and threads whose work is done in an order of chance."""
+"""What a server runs on: an event loop in virtual time, and threads that work in an order of chance."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class Tap:
             return
         server = branch.town.host.server
         if server.shelf.standing(branch.library, self._device) is not Standing.MEMBER:
-            assert isinstance(message, Nowai), "somebody who is no member hears more than that"
+            said = isinstance(message, Ihaz | Kthx | Ucanhaz | Igotz)
+            assert not said, "somebody who is no member hears of the library"
         match message:
             case Ohai():
                 assert message.library == branch.library, "it greets for another library"

@@ -20,7 +20,7 @@ from liblim.sync.messages import PROTOCOL, Icanhaz, Ihaz, Ohai
 from liblim.trust import Identity
 from tests.simulation.checks import check as check_devices
 from tests.simulation.keys import without_chance
-from tests.simulation.life import Found, Lived
+from tests.simulation.life import Found
 from tests.simulation.network import WHOLE, Link
 from tests.simulation.server.branch import HOUR, Branch
 from tests.simulation.server.checks import check_files, check_gone, check_host
@@ -30,6 +30,14 @@ from tests.simulation.server.tap import NoTap
 
 STEPS = 900
 """Things that happen in one world."""
+
+
+class Lived(NamedTuple):
+    """What a world went through: simulated seconds, its trace, and how often what happened."""
+
+    seconds: float
+    trace: str
+    seen: Counter[str]
 
 
 class Guest(NamedTuple):
@@ -152,6 +160,8 @@ class Town:
             link.part(2.5 * IDLE)
         for _ in range(10):
             self._pass(IDLE / 4)
+        if self.host.is_up and not self.host.server.shelf.circles:
+            self.saw("closes all libraries")
 
     def _pass(self, time: float) -> None:
         self.now += time
@@ -163,18 +173,20 @@ class Town:
     def intrude(self) -> None:
         """Ask for a library: as a stranger, or as a member of another library."""
         while self._guests:
-            guest = self._guests.pop()
-            guest.pipe.leave()
+            pipe, tap = self._guests.pop()
+            assert set(tap.codes) <= {"not-served"}, "a stranger learns something"
+            pipe.leave()
         if not self.host.is_up:
             return
         branch = self.rng.choice(self.branches)
         others = [d.identity for one in self.branches if one is not branch for d in one.devices]
         who = self.rng.choice([self.stranger, *others])
-        guest = NoTap()
-        pipe = self.host.knock(who.certificate, WHOLE, guest.hear)
+        tap = NoTap()
+        pipe = self.host.knock(who.certificate, WHOLE, tap.hear)
         hello = Ohai(protocol=PROTOCOL, library=branch.library, device=who.device)
         pipe.hear(b"".join(map(encode, (hello, Ihaz(0, digest({})), Icanhaz(1)))))
-        self._guests.append(Guest(pipe, guest))
+        self._guests.append(Guest(pipe, tap))
+        self.saw("intrudes")
 
     def carry_some(self) -> None:
         """Let something come through here and there."""
@@ -279,5 +291,4 @@ def live(seed: int) -> Lived:
             ) from error
         finally:
             town.close()
-        changes = sum(branch.founder.database.count for branch in town.branches)
-        return Lived(town.now, town.steps, changes, town.trace.hexdigest())
+        return Lived(town.now, town.trace.hexdigest(), town.seen)

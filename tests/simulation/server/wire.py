@@ -141,7 +141,7 @@ class Wire(Link):
         moved = False
         if self.stalled <= self.world.now:
             moved = self._carry_up(size) | self._carry_down(size)
-        if not self.down and self.pipe.over and not self.pipe.wire:
+        if self.pipe.over and not self.pipe.wire:
             self.down = True
         if self.down:
             self._last_words()
