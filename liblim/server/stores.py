@@ -98,7 +98,8 @@ class Registry(Protocol):
         -  ``withdrawn`` are so for ever.  If any is newly so, all members that are not among ``members``
            become authors: whom the removed device let in, and nobody else knows, goes with it.
         -  ``members`` that are not withdrawn become so.
-        -  ``authors`` that have no standing become so.
+        -  ``authors`` that are not withdrawn become so, members too: whoever vouched for these may not have
+           known of a removal.
 
         A certificate that is kept is never replaced.  What does not change is not written.
         """

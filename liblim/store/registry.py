@@ -112,8 +112,10 @@ def judge(
         if device not in gone and at is not Standing.MEMBER:
             news[device] = der or certificate, Standing.MEMBER
     for device, certificate in authors.items():
-        if device not in gone and device not in known and device not in members:
-            news[device] = certificate, Standing.AUTHOR
+        kept, before = known.get(device, (certificate, None))
+        # Also one that is a member here: who vouched for it may not have known of a removal.
+        if device not in gone and device not in members and before is not Standing.AUTHOR:
+            news[device] = kept or certificate, Standing.AUTHOR
     return news
 
 

@@ -43,6 +43,8 @@ class Outbox:
         self.changes_out = 0
         self.knows = False
         """Whether our first ``IHAZ`` says that we know from before what the peer holds."""
+        self._begun = False
+        """Whether our first ``IHAZ`` was said: by that the peer knows that it is accepted."""
         self._log = log
         self._belief = belief
         self._bytes = bytearray()
@@ -204,6 +206,8 @@ class Outbox:
         return Igotz(self._receipts.pop(next(iter(self._receipts))))
 
     def _next_acknowledgement(self) -> Message | None:
+        if not self._begun:
+            return None  # the first ``IHAZ`` says as much
         held = [r for r in self._untold if self._belief.seq(r) >= self._log.heads[r].seq]
         if not held:
             return None
@@ -231,7 +235,7 @@ class Outbox:
         return entries
 
     def _ihaz(self, entries: Iterable[Entry], page: int = 0, *, more: bool = False) -> Message:
-        self._stale = False
+        self._stale, self._begun = False, True
         log = self._log
         knows, self.knows = self.knows, False
         return Ihaz(log.count, log.digest, page, more, tuple(entries), knows)

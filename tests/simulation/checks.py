@@ -65,7 +65,7 @@ def check_known(world: World) -> None:
         check_knows(device, world)
         device.crash()
         check_knows(device, world)
-        assert {kept.device for kept in load(device.database.store)} <= members(device)
+        assert {kept.device for kept in load(device.database.store)} <= peers(device)
 
 
 def check_knows(device: Device, world: World) -> None:
@@ -79,12 +79,12 @@ def check_knows(device: Device, world: World) -> None:
         else:
             assert holdings.lacking(name, heads) == 0, "a device is believed to lack something"
     kept = holdings.kept.keys() | device.confirmations.known
-    assert kept <= members(device), "something is remembered of a device that is no member"
+    assert kept <= peers(device), "something is remembered of a device that is no member"
 
 
-def members(device: Device) -> set[str]:
-    """Who is a member, as a device sees it."""
-    return set(device.database.ledger.members)
+def peers(device: Device) -> set[str]:
+    """Who belongs to the library, as a device sees it."""
+    return set(device.database.ledger.peers)
 
 
 def check_order(device: Device) -> None:

@@ -69,6 +69,7 @@ class Device:
 
     database: Database
     keyless = False
+    endings: tuple[str, ...] = ENDINGS
 
     def __init__(self, world: World, path: str, identity: Identity | None = None) -> None:
         self.world = world
@@ -190,8 +191,8 @@ class Device:
             elif isinstance(event, Heard):
                 self.confirmations.heard(cast(NetLink, link.end(self)), event.receipt)
             elif isinstance(event, Closed):
-                assert event.code in ENDINGS, event
-                link.down = True
+                assert event.code in self.endings, event
+                link.ended(event.code)
 
     def _met(self, end: End) -> None:
         rival = self.ends.get(end.device)

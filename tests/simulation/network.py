@@ -95,6 +95,10 @@ class Link:
         end.sessions[self].receive_data(piece, end.monotonic())
         end.handle(self)
 
+    def ended(self, code: str) -> None:
+        """Take note that a session is over, and why."""
+        self.down = True
+
     def tick(self) -> None:
         """Let time pass for both ends."""
         for end in self.ends:
@@ -115,6 +119,9 @@ Act: TypeAlias = Callable[[Device, Link], object]
 
 class World:
     """Some devices, the links between them, and one time; ``acts`` is what may happen, with weights."""
+
+    pace = 2.0
+    """Steps in a second."""
 
     def __init__(self, seed: int, folder: str, devices: int) -> None:
         self.rng = random.Random(seed)
@@ -161,7 +168,7 @@ class World:
     def step(self) -> None:
         """Let something happen somewhere."""
         rng = self.rng
-        self.now += rng.expovariate(2)
+        self.now += rng.expovariate(self.pace)
         weights, acts = zip(*self.acts, strict=True)
         [act] = rng.choices(acts, weights)
         act(rng.choice(self.devices), rng.choice(self.links))

@@ -12,12 +12,16 @@ import pytest
 from tests.conftest import ROOT, SIMULATED
 from tests.simulation.life import live
 
+WORLDS = 200
+"""How many there are unless ``--seeds`` says so: 40 s on 2 cores."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make as many worlds as ``--seeds`` says, from the seed of this run on."""
     if "number" in metafunc.fixturenames:
         options = metafunc.config.option
-        metafunc.parametrize("number", range(options.seed, options.seed + options.seeds))
+        worlds = WORLDS if options.seeds is None else options.seeds
+        metafunc.parametrize("number", range(options.seed, options.seed + worlds))
 
 
 def test_all_end_alike_and_nothing_is_lost(

@@ -23,7 +23,7 @@ from tests.liblim.server.signed import LIBRARY, Gate, conversation, vouch, write
 from tests.liblim.trust.sealed import Author
 
 OTHER = "2c" * 16
-A, B = "a" * 32, "b" * 32
+A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 
 # The registry
@@ -47,6 +47,18 @@ def test_who_was_withdrawn_is_so_for_ever(storage: Storage) -> None:
     registry.vouch(A, LIBRARY, {A: b"A", B: b"B"}, {}, [], founding=True)
     last = {word.device: word.standing for word in registry.words(0)}
     assert last == {A: Standing.MEMBER, B: Standing.WITHDRAWN}
+
+
+def test_whom_somebody_vouched_for_who_did_not_know_of_a_removal_goes_out_again(
+    storage: Storage,
+) -> None:
+    registry = storage.registry
+    registry.vouch(A, LIBRARY, {A: b"A", B: b"B"}, {}, [], founding=True)
+    registry.vouch(A, LIBRARY, {A: b"A"}, {}, [B])
+    registry.vouch(A, LIBRARY, {A: b"A", C: b"C"}, {}, [])  # whom B had let in
+    registry.vouch(A, LIBRARY, {A: b"A"}, {B: b"B", C: b"C"}, [])
+    found = {word.device: word.standing for word in registry.words(0)}
+    assert found == {A: Standing.MEMBER, B: Standing.WITHDRAWN, C: Standing.AUTHOR}
 
 
 def test_what_is_said_again_is_not_written_again(storage: Storage) -> None:
@@ -93,6 +105,23 @@ def test_a_library_that_was_removed_may_come_again_and_is_empty(storage: Storage
     again = Gate(storage)
     assert (again.heads(), again.log.receipts(), again.log.last_position()) == ({}, [], 0)
     again.log.close()
+
+
+def test_only_a_founding_word_makes_a_library_and_only_members_have_one(storage: Storage) -> None:
+    registry = storage.registry
+    assert not registry.vouch(A, LIBRARY, {A: b"A"}, {}, [])
+    assert (registry.libraries(), registry.words(0)) == ([], [])
+    assert registry.vouch(A, LIBRARY, {A: b"A"}, {}, [], founding=True)
+    assert registry.vouch(A, LIBRARY, {A: b"A", B: b"B"}, {}, [])
+    for founding in (False, True):
+        assert not registry.vouch(C, LIBRARY, {A: b"A", C: b"C"}, {}, [], founding=founding)
+    assert {word.device for word in registry.words(0)} == {A, B}
+    assert registry.vouch(A, LIBRARY, {A: b"A"}, {}, [B])
+    assert not registry.vouch(B, LIBRARY, {B: b"B", C: b"C"}, {}, [A])
+    assert registry.remove(LIBRARY)
+    assert not registry.vouch(A, LIBRARY, {A: b"A", B: b"B"}, {}, [])
+    assert registry.libraries() == []
+    assert [word.standing for word in registry.words(0)] == [None]
 
 
 def test_one_invitation_counts_and_its_tries_run_out(open_storage: Opener) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from random import Random
 
 from liblim.change import Change
+from liblim.sync import Ready
 from tests.liblim.changes import make
 from tests.liblim.sync.fakes import End, MemoryLog, paired, run
 
@@ -70,6 +71,20 @@ def edit(kept: Kept, side: int, letter: str, times: int) -> None:
     for _ in range(times):
         prev = make(letter, prev, [log.changes[-1]] if prev is None else [])
         kept.write(log, prev)
+
+
+def test_what_came_another_way_is_not_acknowledged_before_the_first_word_on_what_is_held() -> None:
+    """Found by the simulation of the server: who began with ``KTHX`` was never taken to be ready."""
+    kept = synced()
+    edit(kept, 1, "d", 1)
+    one, other = wire = kept.meet()
+    other.give(one.take(0.0))
+    one.give(other.take(0.0))
+    one.session.committed(one.log.receive(other.log.changes[-1:]), 0.0)
+    run(wire)
+    assert one.session.identical
+    assert other.session.identical
+    assert len(one.of(Ready)) == len(other.of(Ready)) == 1
 
 
 def test_two_that_know_each_other_list_only_what_changed() -> None:
