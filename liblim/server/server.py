@@ -122,15 +122,14 @@ class Server:
         await asyncio.to_thread(self._executor.shutdown)
 
     def _do(self, chore: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(_try(chore))
+        task = asyncio.ensure_future(chore)
         self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+        task.add_done_callback(self._done)
 
-
-async def _try(chore: Coroutine[Any, Any, None]) -> None:
-    try:
-        await chore
-    except StoreError as error:
-        _log.error("%s", in_words(error))
-    except Exception:
-        _log.exception("a chore failed")
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._chores.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, StoreError):
+            _log.error("%s", in_words(error))
+        elif error is not None:
+            _log.error("a chore failed", exc_info=error)

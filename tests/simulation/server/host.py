@@ -205,6 +205,12 @@ class Host:
             self._get_on()
         raise AssertionError("the server never comes to rest")
 
+    @property
+    def owes_receipts(self) -> bool:
+        """Whether there are receipts that it gathers before it hands them on."""
+        circles = self.server.shelf.circles.values() if self._up is not None else ()
+        return any(circle._spreading for circle in circles)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Let it do something, and all else that is due."""
         task = self.loop.create_task(work)

@@ -243,7 +243,11 @@ class Town:
 
     def _is_at_rest(self) -> bool:
         timers = [d.loop.timers for branch in self.branches for d in branch.devices]
-        return not any(timers) and all(branch.at_rest() for branch in self.branches)
+        return (
+            not any(timers)
+            and not self.host.owes_receipts
+            and all(branch.at_rest() for branch in self.branches)
+        )
 
     def check(self) -> None:
         """All that has to hold at the end."""
