@@ -6,9 +6,10 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Coroutine
+from inspect import CORO_CREATED, getcoroutinestate
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from unittest.mock import patch
 
 from liblim.errors import StoreError
@@ -169,9 +170,10 @@ class Host:
         self.threads.jobs.clear()
         while tasks := asyncio.all_tasks(self.loop):
             for task in tasks:
-                task.cancel()
-            for _ in range(10):
-                self.loop.turn()
+                work = cast("Coroutine[Any, Any, Any]", task.get_coro())
+                if getcoroutinestate(work) != CORO_CREATED:  # else it begins in the next turn
+                    task.cancel()
+            self.loop.turn()
             self.threads.jobs.clear()
         self.mistakes.found.clear()
         self.loop.close()

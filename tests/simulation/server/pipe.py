@@ -146,7 +146,7 @@ class Pipe(asyncio.Transport):
 
     def process_ended(self) -> None:
         """Leave the rest to the system, which still sends what it has taken: the process is gone."""
-        self.over = True
+        self.over = self._closing = True
         self._unsent.clear()
 
     def _end(self, error: Exception | None) -> None:
