@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeAlias
@@ -34,7 +35,7 @@ CHUNK = 64 * 1024
 LEAST = 512
 """Bytes that are read at a time of who says what takes long."""
 TURN = 0.004
-"""Seconds for which the others may have to wait: where it took longer, less is read at a time."""
+"""Seconds of work for which the others may have to wait: where it took longer, less is read at a time."""
 TOGETHER = 256
 """Changes that are committed together, more or less: a few milliseconds of work for the loop."""
 AHEAD = 2 * 1024 * 1024
@@ -167,13 +168,13 @@ class Link:
                 data = b""
             if self.closed is not None and any(words in data for words in _LAST_WORDS):
                 return  # both ended it at once: nobody is left to wait for
-            now = self._loop.time()
+            now, began = self._loop.time(), time.thread_time()
             if data:
                 self.session.receive_data(data, now)
             else:
                 self.session.eof(now)
             self._pump()
-            self._adapt(self._loop.time() - now)
+            self._adapt(time.thread_time() - began)
             self._ahead += len(data)
             if self._wanted is not None or self._ahead > AHEAD:
                 await self._done.wait()

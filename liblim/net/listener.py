@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import socket
 import ssl
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
@@ -142,7 +143,7 @@ class Listener:
         self._strangers.pop(task, None)
 
     async def _shake_hands(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, LimError):
+        try:
             try:
                 context = self._context()
             except BaseException:
@@ -159,6 +160,10 @@ class Listener:
                 streams[1].transport.abort()
             else:
                 self._accept(streams)
+        except (OSError, LimError) as error:
+            # The error, what waited for it and all that belongs to TLS lead to each other: of a flood, that
+            # is hundreds of megabytes until they are collected as garbage, for which the loop stands still.
+            traceback.clear_frames(error.__traceback__)
 
 
 def origin(host: str) -> str:
