@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -71,8 +71,8 @@ class Circle:
         self._holdings = Holdings()
         self._receipts = Forwarded(lambda: served.vouched)
         self._receipts.restore(served.receipts)
-        self._vouching: Counter[Link] = Counter()
-        """How much of what each has said is still to be written down."""
+        self._vouching: dict[Link, deque[Vouch]] = {}
+        """What each has said of the library and is still to be written down, in that order."""
         self._unsaved: dict[str, Receipt] = {}
         self._saving: asyncio.TimerHandle | None = None
         served.on_committed = self._committed
@@ -163,13 +163,8 @@ class Circle:
                 self._closed(link, notice)
             case Heard(receipt):
                 self._heard(link, receipt)
-            case Vouches(said) if self._vouching[link] < VOUCHES:
-                self._vouching[link] += 1
-                self._do(self._vouch(link, said))
-            case Vouches():
-                link.refuse(
-                    refusal("bad-message", "VOUCH comes faster than it can be written down")
-                )
+            case Vouches(said):
+                self._hear_vouch(link, said)
             case Forked() if not link.forked:
                 link.forked = True
                 _log.warning(
@@ -204,13 +199,27 @@ class Circle:
             closed.reason,
         )
 
-    async def _vouch(self, link: Link, said: Vouch) -> None:
+    def _hear_vouch(self, link: Link, said: Vouch) -> None:
+        waiting = self._vouching.setdefault(link, deque())
+        if len(waiting) >= VOUCHES:
+            why = "VOUCH comes faster than it can be written down"
+            link.refuse(refusal("bad-message", why))
+            return
+        waiting.append(said)
+        if len(waiting) == 1:
+            self._do(self._vouch(link, waiting))
+
+    async def _vouch(self, link: Link, waiting: deque[Vouch]) -> None:
+        """Write down what a device says; who was removed it says first, then who else is no member."""
         try:
-            await self._registrar.vouch(self.served.library, link.device, said)
-        except LimError as error:
-            link.refuse(error)
+            while waiting:
+                try:
+                    await self._registrar.vouch(self.served.library, link.device, waiting[0])
+                except LimError as error:
+                    link.refuse(error)
+                waiting.popleft()
         finally:
-            self._vouching[link] -= 1
+            waiting.clear()
 
     # Receipts
 
