@@ -191,7 +191,7 @@ class Inviter:
         if meeting.device in said.withdrawn:
             raise problem("removed")
         try:
-            await self._shelf.record(said.library, members, authors, said.withdrawn, make=True)
+            await self._shelf.record(said.library, members, authors, said.withdrawn)
         except ProtocolError as error:
             raise PairingError(error.code, str(error), error.mend) from None
 

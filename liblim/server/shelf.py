@@ -184,7 +184,7 @@ class Shelf:
         if self.standing(library, device) is not Standing.MEMBER or vouched is None:
             raise refusal("not-served")
         members.setdefault(device, vouched.certificate(device))
-        await self.record(library, members, authors, said.withdrawn, make=False)
+        await self.record(library, members, authors, said.withdrawn, by=device)
 
     async def record(
         self,
@@ -193,12 +193,11 @@ class Shelf:
         authors: Mapping[str, bytes],
         withdrawn: Iterable[str],
         *,
-        make: bool,
+        by: str = "",
     ) -> None:
-        """Write to the registry what is said of a library, and follow it.
+        """Write to the registry what is said of a library, and follow it; see ``Registry.vouch``.
 
-        One that is not served is made with ``make``, and else left so: whoever runs the server may have
-        removed it just now.  Raises as ``vouch``.
+        Raises as ``vouch``.
         """
         limits = self._terms.limits
         vouched = self.libraries.get(library)
@@ -210,9 +209,7 @@ class Shelf:
         if vouched is None or not vouched.agrees(members, authors, withdrawn):
             registry = self._storage.registry
             gone = frozenset(withdrawn)
-            await self._on_thread(
-                lambda: registry.vouch(library, members, authors, gone, make=make)
-            )
+            await self._on_thread(lambda: registry.vouch(library, members, authors, gone, by=by))
             await self.look()
 
     # Libraries in use

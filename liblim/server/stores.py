@@ -82,11 +82,12 @@ class Registry(Protocol):
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
         *,
-        make: bool = True,
+        by: str = "",
     ) -> None:
         """Take what a member says of its library, in one transaction.
 
-        If there is none it is made, or else, without ``make``, nothing is taken: it was removed meanwhile.
+        ``by`` is that member; nothing is taken where it is none by now, or the library is not served any
+        more.  Where nobody is named, at pairing, a library that is not there is made.
 
         -  ``withdrawn`` are so for ever.  If any is newly so, all members that are not among ``members``
            become authors: whom the removed device let in, and nobody else knows, goes with it.

@@ -190,20 +190,20 @@ class RegistryFile:
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
         *,
-        make: bool = True,
+        by: str = "",
     ) -> None:
         """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
         with self._at_work() as db:
-            if make:
+            if not by:
                 db.execute("INSERT OR IGNORE INTO libraries (library) VALUES (?)", (library,))
-            elif self.number(library) is None:
-                return
             rows = db.execute(
                 "SELECT device, certificate, standing FROM words "
                 "WHERE library = ? AND standing IS NOT NULL",
                 (library,),
             )
             known = {device: (der, Standing(standing)) for device, der, standing in rows}
+            if by and (by not in known or known[by][1] is not Standing.MEMBER):
+                return
             for device, (der, standing) in judge(known, members, authors, withdrawn).items():
                 db.execute(
                     "INSERT OR REPLACE INTO words (library, device, certificate, standing) "

@@ -73,7 +73,7 @@ class PostgresRegistry:
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
         *,
-        make: bool = True,
+        by: str = "",
     ) -> None:
         """Take what a member says of its library; see ``liblim.server.stores.Registry``."""
         rows = self._ask(_KNOWN, library)
@@ -81,15 +81,14 @@ class PostgresRegistry:
         if rows and not judge(_known(rows), members, authors, withdrawn):
             return
         with self._writing() as db:
-            query: LiteralString
-            if make:
-                query = "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
+            if not by:
+                query: LiteralString = (
+                    "INSERT INTO libraries (library) VALUES (%s) ON CONFLICT DO NOTHING"
+                )
                 db.execute(query, (library,))
-            else:
-                query = "SELECT FROM libraries WHERE library = %s"
-                if db.execute(query, (library,)).fetchone() is None:
-                    return
             known = _known(db.execute(_KNOWN, (library,)).fetchall())
+            if by and (by not in known or known[by][1] is not Standing.MEMBER):
+                return
             news = judge(known, members, authors, withdrawn)
             for device, (certificate, standing) in news.items():
                 db.execute(_WORD, (library, device, certificate, standing.value))

@@ -105,15 +105,20 @@ def test_a_library_that_was_removed_may_come_again_and_is_empty(storage: Storage
     again.log.close()
 
 
-def test_who_has_not_heard_of_a_librarys_removal_does_not_bring_it_back(storage: Storage) -> None:
+def test_the_word_of_who_is_no_member_by_then_is_not_taken(storage: Storage) -> None:
     registry = storage.registry
-    registry.vouch(LIBRARY, {A: b"A"}, {}, [], make=False)
+    registry.vouch(LIBRARY, {A: b"A"}, {}, [], by=A)
     assert (registry.libraries(), registry.words(0)) == ([], [])
     registry.vouch(LIBRARY, {A: b"A"}, {}, [])
-    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [], make=False)
+    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [], by=A)
     assert {word.device for word in registry.words(0)} == {A, B}
+    registry.vouch(LIBRARY, {A: b"A"}, {}, [B], by=A)
+    registry.vouch(LIBRARY, {B: b"B", C: b"C"}, {A: b"A"}, [], by=B)
+    found = {word.device: word.standing for word in registry.words(0)}
+    assert found == {A: Standing.MEMBER, B: Standing.WITHDRAWN}
+    # Who has not heard that a library was removed does not bring it back.
     assert registry.remove(LIBRARY)
-    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [], make=False)
+    registry.vouch(LIBRARY, {A: b"A", B: b"B"}, {}, [], by=A)
     assert registry.libraries() == []
     assert [word.standing for word in registry.words(0)] == [None]
 

@@ -89,7 +89,7 @@ class Branch(World):
         host = self.town.host
         said, *_ = vouching(self.founder.database.ledger)
         members = {device_of(der): der for der in said.members}
-        host.run(host.server.shelf.record(self.library, members, {}, said.withdrawn, make=True))
+        host.run(host.server.shelf.record(self.library, members, {}, said.withdrawn))
         host.note_log_of(self.library)
 
     def pair_anew(self) -> None:

@@ -71,11 +71,11 @@ class _Words(_Registry):
         authors: Mapping[str, bytes],
         withdrawn: Collection[str],
         *,
-        make: bool = True,
+        by: str = "",
     ) -> None:
         """Take what a member says."""
         self._trouble.on_write()
-        super().vouch(library, members, authors, withdrawn, make=make)
+        super().vouch(library, members, authors, withdrawn, by=by)
 
     def words(self, after: int) -> list[Word]:
         """The journal."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,6 @@ from liblim.server.door import Door
 from liblim.server.served import ServedLibrary
 from liblim.server.shelf import Shelf
 from liblim.server.stores import Standing
-from liblim.store import registry
 from liblim.sync import Session
 from tests.simulation.server.disk import Log
 
@@ -122,25 +121,4 @@ def serve_members_of_any_library() -> Iterator[None]:
 
     door_check = Door._check
     with patch.object(Door, "_check", lenient):
-        yield
-
-
-@contextmanager
-def take_out_nobody_that_was_vouched_for() -> Iterator[None]:
-    """Only ever add to the members, but for a removal."""
-    judge = registry.judge
-
-    def lasting(
-        known: Mapping[str, tuple[bytes, Standing]],
-        members: Mapping[str, bytes],
-        authors: Mapping[str, bytes],
-        withdrawn: Collection[str],
-    ) -> dict[str, tuple[bytes, Standing]]:
-        new = {device: der for device, der in authors.items() if device not in known}
-        return judge(known, members, new, withdrawn)
-
-    with (
-        patch("liblim.store.registry.judge", lasting),
-        patch("liblim.server.keyless.judge", lasting),
-    ):
         yield

@@ -19,7 +19,6 @@ FOUND_BY: dict[Fault, tuple[int, ...]] = {
     faults.talk_on_with_the_removed: (3, 6, 10, 16, 23, 26, 28),
     faults.let_in_the_removed: (0, 3, 5, 6, 7, 10, 17, 20),
     faults.serve_members_of_any_library: (0, 1, 2, 3, 4, 5, 6, 7),
-    faults.take_out_nobody_that_was_vouched_for: (26,),
 }
 """Worlds that show the fault, and are well without it.
 
