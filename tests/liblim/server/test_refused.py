@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
@@ -86,6 +87,32 @@ async def test_whom_a_removed_device_let_in_goes_with_it(open_storage: Opener) -
             "not-served"
         ]
         assert server.standing(library, lap) is Standing.MEMBER
+
+
+@on_storage
+async def test_what_a_member_says_is_written_down_in_that_order(open_storage: Opener) -> None:
+    async with serving(open_storage()) as server, device("Lap") as lap:
+        await server.pair(lap)
+        await in_step(lap)
+        first, second = Vouch((), (), ("0a" * 16,)), Vouch((), (), ("0b" * 16,))
+        heard: list[Vouch] = []
+        done = asyncio.Event()
+
+        async def vouch(library: str, of: str, said: Vouch) -> None:
+            if said == first:
+                for _ in range(20):  # so that what comes later could overtake it
+                    await asyncio.sleep(0)
+            if said in (first, second):
+                heard.append(said)
+            if said == second:
+                done.set()
+
+        with patch.object(server.server.shelf, "vouch", vouch):
+            async with knock(server, lap.identity) as guest:
+                hello = greeting(lap.database.library, lap.identity)
+                await guest.say(hello, Ihaz(0, digest({})), first, second)
+                await done.wait()
+        assert heard == [first, second]
 
 
 @on_storage
