@@ -1,6 +1,7 @@
 """What a server does, as numbers for Prometheus, and whether it is well, on a port of their own.
 
-``/metrics`` has the numbers, ``/healthz`` is 200 while the server listens and can read its storage, else 503.
+``/metrics`` has the numbers.  ``/healthz`` is 200 while the server listens, reads its storage, and finds room
+on the disk, else 503; what goes wrong with one library is counted, and does not make the whole server unwell.
 Both are answered by the loop that serves devices: where it does not get to it, that shows, too.
 """
 
@@ -35,6 +36,10 @@ class Counts:
         self.commits = 0
         self.commit_seconds = 0.0
         """From having read changes to having them durable, of all commits together."""
+        self.failures = 0
+        """Reads and commits that the storage failed at."""
+        self.full = ""
+        """That the disk is full, as a sentence; empty since a commit that found room."""
         self.traffic: Counter[str] = Counter()
 
     def end(self, session: Session, code: str) -> None:
@@ -93,6 +98,11 @@ class Collector:
             "From having read changes to having them durable.",
             counts.commits,
             counts.commit_seconds,
+        )
+        yield self._core.CounterMetricFamily(
+            "limserver_storage_failures",
+            "Reads and commits that the storage failed at.",
+            counts.failures,
         )
 
 
@@ -160,7 +170,7 @@ class Monitor:
         """Why the server is not well, as a sentence; empty where it is."""
         if self._server.listening is None:
             return "The server does not listen."
-        return self._server.shelf.trouble
+        return self._server.shelf.trouble or self._server.terms.counts.full
 
 
 def _http(status: str, kind: str, body: bytes) -> bytes:

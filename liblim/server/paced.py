@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from liblim.admission import Outcome
 from liblim.change import Change, Range
-from liblim.errors import StoreError
+from liblim.errors import StoreError, StoreFull
 from liblim.server.limits import Limits
 from liblim.server.metrics import Counts
 from liblim.server.served import ServedLibrary
@@ -44,6 +44,7 @@ class Paced:
             now = self._loop.time()
         with self._trouble_told():
             outcome = await self._served.receive(changes)
+        self._counts.full = ""
         self._counts.commits += 1
         self._counts.commit_seconds += self._loop.time() - now
         return outcome
@@ -60,4 +61,7 @@ class Paced:
             yield
         except StoreError as error:
             _log.error("library %s: %s", self._served.library, in_words(error))
+            self._counts.failures += 1
+            if isinstance(error, StoreFull):
+                self._counts.full = in_words(error)
             raise refused(error) from error

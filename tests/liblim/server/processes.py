@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import select
 import signal
@@ -111,3 +112,12 @@ class Process:
     ) -> None:
         if self._process.poll() is None:
             self.kill()
+
+
+async def ask(where: Address, request: str) -> tuple[int, str]:
+    """Status and body of an answer."""
+    reader, writer = await asyncio.open_connection(*where)
+    writer.write(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), body

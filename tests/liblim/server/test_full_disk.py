@@ -10,6 +10,7 @@ import pytest
 
 from liblim.change import Head
 from liblim.errors import StoreError, StoreFull
+from liblim.net.address import Address
 from liblim.server.inviting import invite
 from liblim.server.sqlite import SqliteStorage
 from liblim.server.stores import Standing
@@ -20,7 +21,7 @@ from liblim.trust.pairing import Phase
 from tests.app.services import free_port
 from tests.liblim.net.devices import Device, device, new_database
 from tests.liblim.server.guests import codes, couple, household, no_mistakes
-from tests.liblim.server.processes import Process, code_for, limserver
+from tests.liblim.server.processes import Process, ask, code_for, limserver
 from tests.liblim.server.serving import (
     in_step,
     on_folder,
@@ -54,7 +55,9 @@ def holds_all(one: Device, other: Device) -> bool:
 async def test_a_full_disk(folder: Path) -> None:
     with small_disk(folder) as disk:
         data = disk.folder / "server"
-        with Process(data, free_port(), log=folder / "server.log") as server:
+        metrics = Address("127.0.0.1", free_port())
+        options = "--metrics", str(metrics)
+        with Process(data, free_port(), *options, log=folder / "server.log") as server:
             tab_database = await new_database()
             async with device("Lap", unheard=True) as lap, device("Pad") as pad:
                 for one in (lap, pad):
@@ -72,6 +75,7 @@ async def test_a_full_disk(folder: Path) -> None:
                 await told(lap)
                 assert "Ask whoever runs the server" in server_peer(lap).error
                 assert not server_peer(lap).refused  # it is tried again
+                assert await ask(metrics, "GET /healthz") == (503, f"{FULL}\n")
                 await pad.node.stop()
                 async with device("Tab", database=tab_database, unheard=True) as tab:
                     # It gets what is there, though something of its own cannot go there.
@@ -85,6 +89,7 @@ async def test_a_full_disk(folder: Path) -> None:
                     await in_step(lap)
                     await tab.write("after")
                     await in_step(tab)
+                    assert await ask(metrics, "GET /healthz") == (200, "ok\n")
                     await pair(lap, server.address, await asyncio.to_thread(code_for, data))
                 assert "Traceback" not in server.log.read_text()
                 assert await asyncio.to_thread(server.end) == 0

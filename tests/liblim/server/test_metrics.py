@@ -16,17 +16,8 @@ from liblim.server.metrics import MAX_REQUEST, Monitor
 from liblim.server.sqlite import SqliteStorage
 from tests.app.services import free_port
 from tests.liblim.net.devices import device
-from tests.liblim.server.processes import Process, code_for
+from tests.liblim.server.processes import Process, ask, code_for
 from tests.liblim.server.serving import in_step, on_folder, pair, serving
-
-
-async def ask(where: Address, request: str) -> tuple[int, str]:
-    """Status and body of an answer."""
-    reader, writer = await asyncio.open_connection(*where)
-    writer.write(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-    writer.close()
-    return int(head.split()[1]), body
 
 
 def values(text: str) -> dict[str, float]:
