@@ -201,7 +201,7 @@ def _run(storage: Storage, arguments: argparse.Namespace) -> int:
     if lacking:
         _log.warning("%s", lacking)
     # The threads of the storage run Python, too: the loop must not wait 5 ms for each of them.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.002)
     with storage.writing(), bound_buffers():
         metrics = parse_address(arguments.metrics) if arguments.metrics else None
         asyncio.run(_serve(storage, arguments.name, Address(host, port), metrics, limits))
