@@ -24,4 +24,4 @@ class Limits(NamedTuple):
     """Changes beyond that which may come at once."""
     libraries: int = 5000
     all_devices: int = 5000
-    """Members in all, beyond which no new library comes: each makes all handshakes a little slower."""
+    """Devices in all, removed ones too, beyond which no new library comes: each makes handshakes slower."""

@@ -176,7 +176,8 @@ class Shelf:
         vouched = self.libraries.setdefault(library, Vouched(library))
         introduced = vouched.take(words)
         for word in words:
-            if word.standing is Standing.MEMBER:
+            # Who was removed, too, that it can be told so, and by no mere closed connection.
+            if word.standing is not Standing.AUTHOR and word.certificate:
                 self.pin(word.device, word.certificate)
         circle = self.circles.get(library)
         if circle is not None:

@@ -66,6 +66,9 @@ async def test_a_removed_device_is_sent_away_at_once_and_for_ever(open_storage: 
             library, lap.id, Vouch((desk_database.keys.identity.certificate,))
         )
         assert server.standing(library, desk) is Standing.WITHDRAWN
+    async with serving(open_storage()) as server:  # it is told after a restart of the server, too
+        said = await answer(server, desk_database.keys.identity, hello)
+        assert codes(said) == ["removed"]
     await desk_database.close()
 
 
