@@ -88,8 +88,7 @@ class Shelf:
             await asyncio.wait([self._following])
         for timer in self._idle.values():
             timer.cancel()
-        for library in list(self.circles):
-            await self._close(library)
+        await asyncio.gather(*map(self._close, list(self.circles)))
 
     def _hint(self, library: str) -> None:
         if not library or library in self._opening:  # others are read when they are opened
