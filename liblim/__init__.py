@@ -56,6 +56,7 @@ from liblim.errors import (
     ProtocolError,
     StoreBusy,
     StoreError,
+    StoreFull,
     StoreReadOnly,
     StoreTooNew,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Splice",
     "StoreBusy",
     "StoreError",
+    "StoreFull",
     "StoreReadOnly",
     "StoreTooNew",
     "Text",

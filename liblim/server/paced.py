@@ -44,7 +44,8 @@ class Paced:
             now = self._loop.time()
         with self._trouble_told():
             outcome = await self._served.receive(changes)
-        self._counts.full = ""
+        if outcome.entered:  # else nothing was written
+            self._counts.full = ""
         self._counts.commits += 1
         self._counts.commit_seconds += self._loop.time() - now
         return outcome

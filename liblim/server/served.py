@@ -23,8 +23,6 @@ from liblim.sync import refusal
 
 MEASURE = 2**20
 """Bytes that may enter a log until what it takes is measured again."""
-REPLICAS = 250_000
-"""Runs of programs that may have written to a library: each commit takes a digest over all of them."""
 OVERHEAD = 400
 """Bytes that a change takes beside its body, roughly."""
 

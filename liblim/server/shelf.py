@@ -25,7 +25,7 @@ from liblim.sync import Vouch, refusal
 from liblim.trust import device_of, read_certificate
 
 LOOK = 2.0
-"""Seconds after which the journal is read though nothing hinted at it."""
+"""Seconds after which the journal is read though nothing hinted at it, and what failed is tried again."""
 REOPENED = "The server begins anew with this library. The connection is tried again by itself."
 IDLE = 60.0
 """Seconds for which a library stays open that nobody is connected for."""
@@ -96,12 +96,15 @@ class Shelf:
             self._due.set()
 
     async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + LOOK
         while True:
-            try:
-                async with asyncio.timeout(LOOK):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
                     await self._due.wait()
-            except TimeoutError:
-                self._hinted |= {"", *self._stale}  # what failed is tried again
+            if loop.time() >= due:  # however many hints come meanwhile
+                self._hinted |= {"", *self._stale}
+                due = loop.time() + LOOK
             self._due.clear()
             hinted, self._hinted = self._hinted, set()
             if "" in hinted:

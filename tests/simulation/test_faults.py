@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.simulation import faults
@@ -27,8 +29,8 @@ do.
 """
 
 
-def finds(fault: Fault, number: int) -> bool:
-    """Whether a world's own checks, and nothing else, fail under a fault."""
+def finds(fault: Fault, number: int, live: Callable[[int], object] = live) -> bool:
+    """Whether a world's own checks, and nothing else, fail under a fault; ``live`` runs that world."""
     try:
         with fault():
             live(number)

@@ -152,6 +152,24 @@ async def test_one_library_that_is_slow_keeps_no_other_from_being_followed(
 
 
 @held_up
+async def test_the_journal_is_followed_however_many_hints_come(
+    open_storage: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liblim.server.shelf.LOOK", 0.05)
+    storage, other = open_storage(), open_storage()
+    async with serving(storage) as server:
+        await found(server)
+        await found(server, OTHER)
+        shelf = server.server.shelf
+        await shelf.open(LIBRARY)
+        await asyncio.to_thread(other.registry.remove, OTHER)
+        async with asyncio.timeout(20):
+            while OTHER in shelf.libraries:
+                shelf._hint(LIBRARY)
+                await asyncio.sleep(0)
+
+
+@held_up
 async def test_one_library_that_cannot_be_followed_does_not_hide_the_others_news(
     open_storage: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

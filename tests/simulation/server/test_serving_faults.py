@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.faults import Fault
-from tests.simulation.life import Found
 from tests.simulation.server import faults
 from tests.simulation.server.town import live
+from tests.simulation.test_faults import finds
 
 ENOUGH = 150
 """Worlds within which every fault has to show."""
@@ -27,19 +27,9 @@ do.
 """
 
 
-def finds(fault: Fault, number: int) -> bool:
-    """Whether a world's own checks, and nothing else, fail under a fault."""
-    try:
-        with fault():
-            live(number)
-    except Found as found:
-        return isinstance(found.__cause__, AssertionError)
-    return False
-
-
 @pytest.mark.parametrize("fault", FOUND_BY, ids=lambda fault: fault.__name__)
 def test_a_fault_of_the_server_is_found(fault: Fault) -> None:
-    found = next((number for number in FOUND_BY[fault] if finds(fault, number)), None)
+    found = next((number for number in FOUND_BY[fault] if finds(fault, number, live)), None)
     assert found is not None
     live(found)
 
@@ -48,6 +38,6 @@ def test_a_fault_of_the_server_is_found(fault: Fault) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", FOUND_BY, ids=lambda fault: fault.__name__)
 def test_a_fault_of_the_server_is_found_soon(fault: Fault, seed: int) -> None:
-    found = [number for number in range(seed, seed + ENOUGH) if finds(fault, number)]
+    found = [number for number in range(seed, seed + ENOUGH) if finds(fault, number, live)]
     print(f"{fault.__name__}: {len(found)} of {ENOUGH} worlds find it: {found}")
     assert found
