@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
+from liblim.admission import Outcome
 from liblim.change import Change, digest
 from liblim.errors import LimError
 from liblim.net.tls import PAIR, SYNC
@@ -233,8 +234,8 @@ async def test_too_many_devices(open_storage: Opener) -> None:
 
 def test_who_brings_changes_too_fast_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
     class Nothing:
-        async def receive(self, changes: object) -> None:
-            pass
+        async def receive(self, changes: object) -> Outcome:
+            return Outcome([])
 
     async def run() -> None:
         rested: list[float] = []
